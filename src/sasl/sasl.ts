@@ -1,0 +1,45 @@
+import type { Account } from '../directory/directory.ts';
+
+/** What the protocol server knows of the connection. */
+export interface SaslContext {
+  /** `smtp`, `imap`, `pop`, `sieve`: the service name of RFC 4422. */
+  readonly service: string;
+  readonly hostname: string;
+  readonly secure: boolean;
+  /** Server nonces and CRAM-MD5 challenges come from here in tests. */
+  readonly random: (size: number) => Uint8Array;
+  /** Names the session in the log. */
+  readonly sid: string;
+  readonly ip: string;
+}
+
+export type SaslStep =
+  | { readonly is: 'challenge'; readonly data: Uint8Array }
+  | {
+      readonly is: 'done';
+      readonly account: Account /** SCRAM's server signature, sent with success where the protocol can. */;
+      readonly data?: Uint8Array;
+    }
+  | { readonly is: 'failed'; readonly reason: 'credentials' | 'protocol' | 'cancelled' | 'temporary' };
+
+/** One exchange. `respond` gets the client's decoded response; the first call gets the initial response or null. */
+export interface SaslExchange {
+  respond(response: Uint8Array | null): Promise<SaslStep>;
+}
+
+export interface SaslMechanism {
+  /** As announced: `SCRAM-SHA-256`. */
+  readonly name: string;
+  /** The password itself crosses the wire: only under TLS, or from `auth.allowPlaintextFrom`. */
+  readonly plaintext: boolean;
+  start(context: SaslContext): SaslExchange;
+}
+
+/** All mechanisms of the house, for every protocol at once. */
+export interface Sasl {
+  /** Those to announce; plaintext ones only where `plaintextAllowed`. */
+  mechanisms(plaintextAllowed: boolean): readonly SaslMechanism[];
+  find(name: string, plaintextAllowed: boolean): SaslMechanism | undefined;
+  /** LOGIN, USER/PASS: same checks, delays and log lines as PLAIN. */
+  login(login: string, password: string, context: SaslContext): Promise<SaslStep>;
+}

@@ -1,0 +1,224 @@
+import type { AccountId } from '../directory/directory.ts';
+import type { Piece } from '../lib/pieces.ts';
+import type { RawMessage } from '../mail/raw-message.ts';
+import type { Part } from '../message/structure.ts';
+
+/** OBJECTID (RFC 8474): never reused, stable across renames. */
+export type MailboxId = string & { readonly __brand: 'MailboxId' };
+export type EmailId = string & { readonly __brand: 'EmailId' };
+export type Uid = number & { readonly __brand: 'Uid' };
+export type ModSeq = number & { readonly __brand: 'ModSeq' };
+
+export interface Mailbox {
+  readonly id: MailboxId;
+  /** Decoded, '/'-separated; "INBOX" always upper case. Modified UTF-7 lives in imap/ and in Maildir names only. */
+  readonly path: string;
+  /** False for a name that only exists as a parent of others (\NonExistent, \NoSelect). */
+  readonly selectable: boolean;
+  readonly uidValidity: number;
+  readonly uidNext: Uid;
+  readonly highestModSeq: ModSeq;
+  readonly total: number;
+  readonly unseen: number;
+  /** Messages with UIDs from here on were in no session yet: \Recent (RFC 3501 2.3.2). */
+  readonly firstRecent: Uid;
+  /** Sum of RFC822.SIZE. */
+  readonly size: number;
+  readonly specialUse: SpecialUse | null;
+  readonly subscribed: boolean;
+  /** Keywords in use, for FLAGS and PERMANENTFLAGS. */
+  readonly keywords: readonly Flag[];
+}
+
+export type SpecialUse = 'archive' | 'drafts' | 'junk' | 'sent' | 'trash' | 'flagged' | 'all';
+/** `\Seen`, `\Answered`, … or a keyword; compared without case, kept as first written. Never `\Recent`. */
+export type Flag = string;
+
+export interface Message {
+  readonly mailbox: MailboxId;
+  readonly uid: Uid;
+  readonly modSeq: ModSeq;
+  readonly emailId: EmailId;
+  /** Shared between messages with the same flags: never change it. */
+  readonly flags: readonly Flag[];
+  /** Milliseconds since the epoch. */
+  readonly internalDate: number;
+  readonly savedDate: number;
+  /** RFC822.SIZE: octets with CRLF line ends. */
+  readonly size: number;
+}
+
+/**
+ * What IMAP prints about a message, computed once and kept in the index.
+ * Strings of bytes ("latin1"), literals included, exactly as they go on the wire.
+ */
+export interface Summary {
+  readonly uid: Uid;
+  readonly envelope: string;
+  /** BODY, without extension data. */
+  readonly body: string;
+  readonly bodyStructure: string;
+}
+
+/** One account's mail. UIDs only: sequence numbers belong to an IMAP session, not to the store. */
+export interface AccountStore {
+  readonly account: AccountId;
+
+  mailboxes(): Promise<readonly Mailbox[]>;
+  mailbox(path: string): Promise<Mailbox | undefined>;
+  /** Creates missing parents too. Throws 'exists', 'invalid-name', 'limit'. */
+  create(path: string, specialUse?: SpecialUse): Promise<Mailbox>;
+  /** Children move along. Renaming INBOX moves its messages and leaves it empty (RFC 9051 6.3.6). */
+  rename(id: MailboxId, path: string): Promise<void>;
+  /** A mailbox with children loses its messages and stays as a name. Throws 'not-found'. */
+  delete(id: MailboxId): Promise<void>;
+  /** Subscriptions are names: they may be of mailboxes that do not exist (RFC 9051 6.3.7). */
+  subscribe(path: string, subscribed: 'yes' | 'no'): Promise<void>;
+  subscriptions(): Promise<readonly string[]>;
+
+  /** Resolves when the message is durable. Throws 'over-quota', 'not-found'. */
+  append(
+    id: MailboxId,
+    raw: RawMessage,
+    options: { readonly flags: readonly Flag[]; readonly internalDate: number },
+  ): Promise<Message>;
+  /** All UIDs of the mailbox, ascending. */
+  uids(id: MailboxId): Promise<Uint32Array>;
+  /** Ascending by UID, in batches; with `since`, only those with a higher MODSEQ. */
+  messages(id: MailboxId, ranges: readonly UidRange[], since?: ModSeq): AsyncIterable<readonly Message[]>;
+  /** Ascending by UID, in batches; UIDs that are gone are left out. */
+  summaries(id: MailboxId, uids: readonly Uid[]): AsyncIterable<readonly Summary[]>;
+  /** The whole header block (with its blank line) of each, in batches; UIDs that are gone are left out. */
+  headers(
+    id: MailboxId,
+    uids: readonly Uid[],
+  ): AsyncIterable<readonly { readonly uid: Uid; readonly header: Uint8Array }[]>;
+  /** The MIME tree with byte offsets into `raw`. Throws 'expunged'. */
+  structure(id: MailboxId, uid: Uid): Promise<Part>;
+  /** Throws 'expunged'. */
+  raw(id: MailboxId, uid: Uid): Promise<RawMessage>;
+  setFlags(id: MailboxId, uids: readonly Uid[], change: FlagChange): Promise<FlagResult>;
+  /** All or nothing (RFC 9051 6.4.7). UIDs that are gone are left out of the result. */
+  copy(id: MailboxId, uids: readonly Uid[], to: MailboxId): Promise<readonly UidPair[]>;
+  move(id: MailboxId, uids: readonly Uid[], to: MailboxId): Promise<readonly UidPair[]>;
+  /** Removes these messages, whatever their flags; resolves to those that were there. */
+  expunge(id: MailboxId, uids: readonly Uid[]): Promise<readonly Uid[]>;
+  /** UIDs gone since `since`: QRESYNC's VANISHED (RFC 7162 3.2.10). */
+  vanished(id: MailboxId, since: ModSeq): Promise<readonly Uid[]>;
+  /** Ascending UIDs. */
+  search(id: MailboxId, criteria: SearchCriteria): Promise<readonly Uid[]>;
+  /** Resolves to the first UID that is \Recent for this session; later sessions start after the last one. */
+  claimRecent(id: MailboxId): Promise<Uid>;
+  quota(): Promise<Quota>;
+  /** Looks at the disk for changes made by other programs; resolves when they are in the index and announced. */
+  refresh(id: MailboxId): Promise<void>;
+  /** Calls back after each committed change, ours and others', in MODSEQ order per mailbox. Returns how to stop. */
+  watch(listener: (change: Change) => void): () => void;
+}
+
+export interface Quota {
+  readonly usedBytes: number;
+  /** null is no limit. */
+  readonly limitBytes: number | null;
+  readonly messages: number;
+}
+
+export interface MailStore {
+  /** Creates the account's tree at first use. */
+  account(id: AccountId): Promise<AccountStore>;
+  /**
+   * Final delivery. Resolves when the message is durable; many deliveries at once share their syncs.
+   * The same `key` twice delivers once, also after a crash. Throws 'over-quota', 'not-found' (mailbox).
+   */
+  deliver(delivery: Delivery): Promise<{ readonly mailbox: MailboxId; readonly uid: Uid }>;
+  /** Removes all mail of an account. */
+  remove(id: AccountId): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface Delivery {
+  readonly account: AccountId;
+  /** Path; 'INBOX' always exists. */
+  readonly mailbox: string;
+  /** Names this delivery for ever: derived from queue id and recipient. Letters, digits, '-'; at most 64. */
+  readonly key: string;
+  readonly flags: readonly Flag[];
+  /** Milliseconds since the epoch. */
+  readonly internalDate: number;
+  /**
+   * The message, CRLF line ends. One piece that is a whole file is taken by hard link where the file system
+   * allows it: the file must never change afterwards.
+   */
+  readonly content: readonly Piece[];
+}
+
+export interface UidRange {
+  readonly first: number;
+  /** Inclusive; '*' is the highest UID. */
+  readonly last: number | '*';
+}
+export interface UidPair {
+  readonly from: Uid;
+  readonly to: Uid;
+}
+export interface FlagChange {
+  readonly mode: 'set' | 'add' | 'remove';
+  readonly flags: readonly Flag[];
+  /** Messages changed since are left alone and listed as conflicts (RFC 7162 3.1.3). */
+  readonly unchangedSince?: ModSeq;
+}
+export interface FlagResult {
+  /** Messages as they are now, also those that had the flags already. */
+  readonly messages: readonly Message[];
+  readonly conflicts: readonly Uid[];
+}
+
+export type Change =
+  | { readonly type: 'added'; readonly mailbox: MailboxId; readonly messages: readonly Message[] }
+  | { readonly type: 'flags'; readonly mailbox: MailboxId; readonly messages: readonly Message[] }
+  | {
+      readonly type: 'expunged';
+      readonly mailbox: MailboxId;
+      readonly uids: readonly Uid[];
+      readonly modSeq: ModSeq;
+    }
+  | {
+      readonly type: 'mailbox';
+      readonly mailbox: MailboxId;
+      readonly path: string;
+      readonly what: 'created' | 'renamed' | 'deleted' | 'subscribed' | 'unsubscribed';
+    };
+
+export type SearchCriteria =
+  | { readonly all: readonly SearchCriteria[] }
+  | { readonly any: readonly SearchCriteria[] }
+  | { readonly not: SearchCriteria }
+  | { readonly flag: Flag }
+  | { readonly uid: readonly UidRange[] }
+  /** `contains` empty: the field is there. Decoded and compared with i;unicode-casemap (RFC 5051). */
+  | { readonly header: string; readonly contains: string }
+  | { readonly text: string; readonly in: 'body' | 'message' }
+  | { readonly size: 'larger' | 'smaller'; readonly bytes: number }
+  /** `from` inclusive, `before` exclusive, ms since the epoch; 'sent' is the Date field without its zone (RFC 9051 6.4.4). */
+  | { readonly date: 'internal' | 'sent' | 'saved'; readonly from?: number; readonly before?: number }
+  | { readonly changedSince: ModSeq };
+
+/** Each protocol maps a kind to its own words once: imap/errors.ts, pop3/errors.ts, delivery/local.ts. */
+export class StoreError extends Error {
+  override readonly name = 'StoreError';
+  readonly kind:
+    | 'not-found'
+    | 'exists'
+    | 'invalid-name'
+    | 'over-quota'
+    | 'expunged'
+    | 'read-only'
+    | 'busy'
+    | 'disk-full'
+    | 'limit';
+
+  constructor(kind: StoreError['kind'], message: string, cause?: unknown) {
+    super(message, { cause });
+    this.kind = kind;
+  }
+}
