@@ -35,3 +35,22 @@ export function isDiskFull(error: unknown): boolean {
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
   return code === 'SQLITE_FULL' || code === 'ENOSPC' || code === 'EDQUOT';
 }
+
+/**
+ * Holds an exclusive lock on `path` until the returned function is called or the process ends, however it ends: the
+ * kernel gives it back, so no stale lock is ever left. Node has no flock(2); SQLite's own lock serves.
+ * @returns undefined when another process has it.
+ */
+export function holdLock(path: string): (() => void) | undefined {
+  const db = new Database(path, { timeout: 0 });
+  try {
+    db.pragma('journal_mode = MEMORY');
+    db.exec('BEGIN EXCLUSIVE');
+  } catch (error) {
+    db.close();
+    if (error instanceof Error && 'code' in error && String(error.code).startsWith('SQLITE_BUSY'))
+      return undefined;
+    throw error;
+  }
+  return () => db.close();
+}

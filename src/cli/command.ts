@@ -1,0 +1,18 @@
+import type { CliIo } from './io.ts';
+
+/** One subcommand: `facteur NAME …`. */
+export interface CliCommand {
+  readonly name: string;
+  /** One line in the overview. */
+  readonly summary: string;
+  /** What `--help` and a usage error show. */
+  readonly usage: string;
+  /** Resolves to the exit code. Throws UsageError, ConfigError, or a room's own error with words for people. */
+  run(args: readonly string[], world: CliWorld): Promise<number>;
+}
+
+export interface CliWorld {
+  readonly io: CliIo;
+  /** `--config`, as typed. */
+  readonly configFile: string | undefined;
+}

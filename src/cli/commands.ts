@@ -1,0 +1,19 @@
+import { accountCommand } from './account-command.ts';
+import { aliasCommand } from './alias-command.ts';
+import { checkConfig } from './check-config.ts';
+import type { CliCommand } from './command.ts';
+import { domainCommand } from './domain-command.ts';
+import { queueCommand } from './queue-command.ts';
+import { serve } from './serve.ts';
+import { versionCommand } from './version.ts';
+
+/** Every subcommand, in the order the overview shows them. */
+export const commands: readonly CliCommand[] = [
+  serve,
+  checkConfig,
+  domainCommand,
+  accountCommand,
+  aliasCommand,
+  queueCommand,
+  versionCommand,
+];

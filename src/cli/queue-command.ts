@@ -1,0 +1,36 @@
+import { ControlClient, controlPath } from '../admin/control.ts';
+import { queueAdmin, remoteQueueAdmin } from '../admin/queue.ts';
+import { openQueue } from '../facteur.ts';
+import { claimDataDir } from '../lib/data-dir.ts';
+import type { CliCommand } from './command.ts';
+import { resolveConfig } from './config-file.ts';
+import { QUEUE_USAGE, runQueue } from './queue.ts';
+
+/** Asks the running daemon; while none runs, opens the queue itself. */
+export const queueCommand: CliCommand = {
+  name: 'queue',
+  summary: 'mail that waits to be delivered: list, show, retry, hold, release, remove',
+  usage: QUEUE_USAGE,
+  async run(args, { io, configFile }) {
+    const { config } = resolveConfig(configFile);
+    const client = await ControlClient.connect(controlPath(config.dataDir));
+    if (client) {
+      try {
+        return await runQueue(args, io, remoteQueueAdmin(client));
+      } finally {
+        client.close();
+      }
+    }
+    const release = claimDataDir(config.dataDir);
+    try {
+      const queue = await openQueue(config);
+      try {
+        return await runQueue(args, io, queueAdmin(queue));
+      } finally {
+        await queue.close();
+      }
+    } finally {
+      release();
+    }
+  },
+};

@@ -1,0 +1,14 @@
+import { version } from '../lib/version.ts';
+import type { CliCommand } from './command.ts';
+import { EXIT } from './io.ts';
+
+export const versionCommand: CliCommand = {
+  name: 'version',
+  summary: 'the version of Facteur and of Node.js',
+  usage: 'facteur version [--json]',
+  async run(args, { io }) {
+    const facts = { facteur: version(), node: process.versions.node };
+    io.out(args.includes('--json') ? `${JSON.stringify(facts)}\n` : `facteur ${facts.facteur} (Node.js ${facts.node})\n`);
+    return EXIT.ok;
+  },
+};

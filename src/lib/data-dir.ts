@@ -1,0 +1,96 @@
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { holdLock } from './sqlite.ts';
+
+/** The layout of what lies in the data directory; raised when an older Facteur could not read it any more. */
+const VERSION = 1;
+
+/** The data directory cannot be used; `message` says what to do about it. */
+export class DataDirError extends Error {
+  override readonly name = 'DataDirError';
+}
+
+/**
+ * Makes the data directory where it is missing and takes it for this process alone. Throws DataDirError when another
+ * process has it, when it cannot be written, or when a newer Facteur made it.
+ * @returns how to give it back.
+ */
+export function claimDataDir(dir: string): () => void {
+  try {
+    mkdirSync(dir, { recursive: true, mode: 0o750 });
+    // Mail is private: nobody but this user and its group even lists it.
+    chmodSync(dir, 0o750);
+  } catch (error) {
+    throw new DataDirError(`cannot use the data directory ${dir}: ${reason(error)}`, { cause: error });
+  }
+  let release: (() => void) | undefined;
+  try {
+    release = holdLock(join(dir, 'lock'));
+  } catch (error) {
+    throw new DataDirError(
+      `cannot write in the data directory ${dir}: ${reason(error)}. Run facteur as the user who owns it.`,
+      { cause: error },
+    );
+  }
+  if (!release)
+    throw new DataDirError(
+      `the data directory ${dir} is in use by another facteur${runningPid(dir)}; stop that one first`,
+    );
+  try {
+    checkVersion(dir);
+    writeFileSync(join(dir, 'pid'), `${process.pid}\n`);
+  } catch (error) {
+    release();
+    throw error;
+  }
+  return release;
+}
+
+/** Whether a process holds the data directory now. */
+export function isClaimed(dir: string): boolean {
+  let release: (() => void) | undefined;
+  try {
+    release = holdLock(join(dir, 'lock'));
+  } catch {
+    return false;
+  }
+  release?.();
+  return release === undefined;
+}
+
+function checkVersion(dir: string): void {
+  const file = join(dir, 'version');
+  let text: string | undefined;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
+  }
+  if (text === undefined) {
+    writeFileSync(file, `${VERSION}\n`);
+    return;
+  }
+  const found = Number(text);
+  if (found !== VERSION)
+    throw new DataDirError(
+      `the data directory ${dir} has version ${text.trim()}, this facteur knows version ${VERSION}; ` +
+        'run the facteur that wrote it, or a newer one',
+    );
+}
+
+function runningPid(dir: string): string {
+  try {
+    return ` (process ${Number(readFileSync(join(dir, 'pid'), 'utf8'))})`;
+  } catch {
+    return '';
+  }
+}
+
+function reason(error: unknown): string {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  if (code === 'EACCES' || code === 'EPERM') return 'permission denied';
+  if (code === 'ENOSPC') return 'the disk is full';
+  if (code === 'EROFS') return 'the file system is read-only';
+  if (code === 'ENOTDIR' || code === 'EEXIST') return 'a file is in the way';
+  return error instanceof Error ? error.message : String(error);
+}
