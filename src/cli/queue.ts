@@ -25,17 +25,22 @@ export async function runQueue(args: readonly string[], io: CliIo, queue: QueueA
   if (verb === 'list') return list(io, queue, values.domain, values.json ? 'json' : 'table');
   if (verb === 'retry' && values.all) {
     const count = await queue.retry();
-    io.out(values.json ? `${JSON.stringify({ retried: count })}\n` : `${count} recipient(s) will be tried now\n`);
+    io.out(
+      values.json ? `${JSON.stringify({ retried: count })}\n` : `${count} recipient(s) will be tried now\n`,
+    );
     return EXIT.ok;
   }
   if (verb === undefined || !['show', 'retry', 'hold', 'release', 'remove'].includes(verb))
     throw new UsageError(verb === undefined ? 'queue needs a verb' : `queue does not know "${verb}"`);
-  if (id === undefined) throw new UsageError(`queue ${verb} needs a queue id (facteur queue list shows them)`);
+  if (id === undefined)
+    throw new UsageError(`queue ${verb} needs a queue id (facteur queue list shows them)`);
   if (!/^[A-Za-z0-9]{1,64}$/.test(id)) throw new UsageError(`"${id}" is not a queue id`);
 
   const found = await act(verb, id as QueueId, queue, io, values.json ? 'json' : 'text');
   if (found) return EXIT.ok;
-  io.err(`No message ${id} ${verb === 'release' ? 'is held ' : ''}in the queue; it may have been delivered meanwhile.\n`);
+  io.err(
+    `No message ${id} ${verb === 'release' ? 'is held ' : ''}in the queue; it may have been delivered meanwhile.\n`,
+  );
   return EXIT.failed;
 }
 
@@ -105,7 +110,10 @@ function describe(message: QueuedMessage): string {
     ['Size', `${message.size} bytes`],
     ['Queued', time(message.queuedAt)],
     ['Source', message.account === null ? message.source : `${message.source} (${message.account})`],
-    ...message.recipients.map((recipient) => ['To', `${formatAddress(recipient.address)}: ${state(recipient)}`]),
+    ...message.recipients.map((recipient) => [
+      'To',
+      `${formatAddress(recipient.address)}: ${state(recipient)}`,
+    ]),
   ];
   return table(facts);
 }

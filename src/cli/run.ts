@@ -38,7 +38,8 @@ function explain(error: unknown, usage: string, io: CliIo): number {
     return EXIT.usage;
   }
   if (error instanceof ConfigError) io.err(`${error.message}\n`);
-  else if (error instanceof DataDirError || isExpected(error)) io.err(`facteur: ${(error as Error).message}\n`);
+  else if (error instanceof DataDirError || isExpected(error))
+    io.err(`facteur: ${(error as Error).message}\n`);
   else io.err(`facteur: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
   return EXIT.failed;
 }

@@ -8,7 +8,11 @@ export const versionCommand: CliCommand = {
   usage: 'facteur version [--json]',
   async run(args, { io }) {
     const facts = { facteur: version(), node: process.versions.node };
-    io.out(args.includes('--json') ? `${JSON.stringify(facts)}\n` : `facteur ${facts.facteur} (Node.js ${facts.node})\n`);
+    io.out(
+      args.includes('--json')
+        ? `${JSON.stringify(facts)}\n`
+        : `facteur ${facts.facteur} (Node.js ${facts.node})\n`,
+    );
     return EXIT.ok;
   },
 };
