@@ -126,8 +126,8 @@ function matches(pattern: string, line: string, names: Map<string, string>): boo
   for (const [token, name] of text.matchAll(/\\\*|\*|\$(\w+)\$|[^*\\$]+|./g)) {
     if (token === '*' && name === undefined) source += '.*';
     else if (token === '\\*') source += '\\*';
-    else if (name === undefined) source += escape(token);
-    else if (names.has(name)) source += escape(names.get(name) ?? '');
+    else if (name === undefined) source += literally(token);
+    else if (names.has(name)) source += literally(names.get(name) ?? '');
     else {
       source += '(.+?)';
       taken.push(name);
@@ -141,7 +141,7 @@ function matches(pattern: string, line: string, names: Map<string, string>): boo
   return match !== null;
 }
 
-function escape(text: string): string {
+function literally(text: string): string {
   return text.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&');
 }
 
