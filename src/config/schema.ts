@@ -1,0 +1,62 @@
+import { z } from 'zod';
+import { deliveryOptions } from '../delivery/options.ts';
+import { directoryOptions } from '../directory/options.ts';
+import { dnsOptions } from '../dns/options.ts';
+import { imapOptions } from '../imap/options.ts';
+import { network } from '../lib/options.ts';
+import { limitsOptions, listenersOptions } from '../net/options.ts';
+import { pop3Options } from '../pop3/options.ts';
+import { queueOptions } from '../queue/options.ts';
+import { authOptions } from '../sasl/options.ts';
+import { smtpOptions } from '../smtp/options.ts';
+import { storeOptions } from '../store/options.ts';
+import { tlsOptions } from '../tls/options.ts';
+
+/** The whole configuration: each room's fragment under the room's name, and what belongs to no room. */
+export const schema = z.strictObject({
+  hostname: z
+    .string()
+    .regex(/^(localhost|[a-z0-9-]+(\.[a-z0-9-]+)+)$/i, 'must be a full host name such as mx.example.org')
+    .transform((name) => name.toLowerCase())
+    .nullable()
+    .default(null)
+    .describe('The name we greet with and sign our headers with. Empty: the system’s, where that is a full one.'),
+  dataDir: z
+    .string()
+    .min(1)
+    .default('./data')
+    .describe('Mail, queue, accounts and certificates. A relative path counts from this file.'),
+  mynetworks: z
+    .array(network())
+    .default([])
+    .describe('Peers that may relay to the world without a password. Give it sparingly.'),
+  listeners: listenersOptions.prefault({}),
+  limits: limitsOptions.prefault({}),
+  tls: tlsOptions.prefault({}),
+  auth: authOptions.prefault({}),
+  directory: directoryOptions.prefault({}),
+  dns: dnsOptions.prefault({}),
+  smtp: smtpOptions.prefault({}),
+  queue: queueOptions.prefault({}),
+  delivery: deliveryOptions.prefault({}),
+  store: storeOptions.prefault({}),
+  imap: imapOptions.prefault({}),
+  pop3: pop3Options.prefault({}),
+  log: z
+    .strictObject({
+      level: z
+        .enum(['debug', 'info', 'warn', 'error'])
+        .default('info')
+        .describe('The least that is logged.'),
+      format: z
+        .enum(['auto', 'json', 'pretty'])
+        .default('auto')
+        .describe('auto is pretty on a terminal and JSON, one object a line, elsewhere.'),
+    })
+    .prefault({}),
+});
+
+/** As the rooms get it: defaults filled in, durations in milliseconds, sizes in bytes. */
+export type Config = z.output<typeof schema>;
+/** As it is written in the file. */
+export type ConfigInput = z.input<typeof schema>;
