@@ -8,7 +8,12 @@ export type Answer<T> =
       /** Seconds. */
       readonly ttl: number;
     }
-  | { readonly status: 'nodata' | 'nxdomain'; readonly secure: boolean };
+  | {
+      readonly status: 'nodata' | 'nxdomain';
+      readonly secure: boolean;
+      /** Seconds this may be believed, from the zone's SOA (RFC 2308 5); absent where none was sent. */
+      readonly ttl?: number;
+    };
 
 export interface Mx {
   readonly preference: number;
