@@ -11,7 +11,12 @@ export interface MailHost {
 }
 
 export type MailHosts =
-  | { readonly is: 'hosts'; readonly hosts: readonly MailHost[] }
+  | {
+      readonly is: 'hosts';
+      readonly hosts: readonly MailHost[];
+      /** Nobody on the way can have changed the names: DNSSEC says so, or there was nothing to look up. */
+      readonly secure: boolean;
+    }
   /** The domain says that it takes no mail (RFC 7505). */
   | { readonly is: 'null-mx' }
   /** There is no such domain. */
@@ -53,7 +58,7 @@ export async function mailHosts(
 ): Promise<MailHosts> {
   const literal = literalAddress(domain);
   if (literal !== undefined)
-    return withoutUs([{ name: domain, preference: 0, addresses: [literal] }], options.self);
+    return withoutUs([{ name: domain, preference: 0, addresses: [literal] }], options.self, true);
 
   const answer = await resolver.mx(domain, options.signal);
   if (answer.status === 'nxdomain') return { is: 'nxdomain' };
@@ -62,7 +67,7 @@ export async function mailHosts(
 
   const found = await Promise.all(exchanges.map((mx) => resolveHost(resolver, mx, options)));
   const hosts = found.filter((host) => host !== 'unknown').filter((host) => host.addresses.length > 0);
-  const remaining = withoutUs(hosts, options.self);
+  const remaining = withoutUs(hosts, options.self, answer.secure);
   if (remaining.is === 'hosts' && remaining.hosts.length === 0) {
     if (found.includes('unknown'))
       throw new DnsTemporaryError(`no address of a mail host of ${domain} could be found for now`);
@@ -122,11 +127,11 @@ function interleave(first: readonly string[], second: readonly string[]): readon
 }
 
 /** Drops ourselves and every host that is not better than us, or mail would go in circles (RFC 5321 5.1). */
-function withoutUs(hosts: readonly MailHost[], self: Self): MailHosts {
+function withoutUs(hosts: readonly MailHost[], self: Self, secure: boolean): MailHosts {
   const us = hosts.find(
     (host) => self.names.has(host.name) || host.addresses.some((address) => self.addresses.has(address)),
   );
-  if (!us) return { is: 'hosts', hosts };
+  if (!us) return { is: 'hosts', hosts, secure };
   const better = hosts.filter((host) => host.preference < us.preference);
-  return better.length > 0 ? { is: 'hosts', hosts: better } : { is: 'loop', host: us.name };
+  return better.length > 0 ? { is: 'hosts', hosts: better, secure } : { is: 'loop', host: us.name };
 }

@@ -42,7 +42,8 @@ export function parseDomain(text: string): Domain | undefined {
 
 /** The A-label form for DNS and for peers without SMTPUTF8 (RFC 5891). */
 export function asciiDomain(domain: Domain): string {
-  return /^[a-z0-9_.-]+$/.test(domain) ? domain : domainToASCII(domain);
+  // An address literal stands for itself.
+  return domain.startsWith('[') || /^[a-z0-9_.-]+$/.test(domain) ? domain : domainToASCII(domain);
 }
 
 /**

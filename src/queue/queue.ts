@@ -113,7 +113,16 @@ export interface Job {
 }
 
 /** What a delivery agent says of one recipient. */
-export type Outcome = { readonly index: number; readonly reply: Reply; readonly remoteMta?: string } & (
+export type Outcome = {
+  readonly index: number;
+  readonly reply: Reply;
+  /** The name of the host that answered, for DSNs. */
+  readonly remoteMta?: string;
+  /** `mx.example.org[192.0.2.1]:25`, for the log. */
+  readonly relay?: string;
+  /** `TLSv1.3 TLS_AES_256_GCM_SHA384 verified`, or `none`, for the log. */
+  readonly tls?: string;
+} & (
   | { readonly is: 'delivered' }
   /** Handed to a host that does not do DSN (RFC 3461 5.2.2): `relayed`. */
   | { readonly is: 'relayed' }

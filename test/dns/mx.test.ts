@@ -74,6 +74,7 @@ test('equal preferences are shuffled (RFC 5321 5.1)', async () => {
 test('a domain without MX is its own mail host (RFC 5321 5.1)', async () => {
   expect(await ask('implicit.test')).toEqual({
     is: 'hosts',
+    secure: false,
     hosts: [{ name: 'implicit.test', preference: 0, addresses: ['2001:db8::2', '127.0.0.2'] }],
   });
 });

@@ -44,6 +44,11 @@ describe('domains', () => {
     const domain = parseDomain('bücher.example');
     expect(domain && asciiDomain(domain)).toBe('xn--bcher-kva.example');
   });
+
+  test('an address literal has no other form (RFC 5321 4.1.3)', () => {
+    const address = parseAddress('a@[IPv6:2001:db8::1]');
+    expect(address && asciiDomain(address.domain)).toBe('[ipv6:2001:db8::1]');
+  });
 });
 
 describe('addresses', () => {
