@@ -265,10 +265,11 @@ export class SocketLineConnection implements LineConnection {
     });
   }
 
-  /** One promise for all who wait for the same room. */
+  /** One promise for all who wait for the same room. Who does not wait must not hear of a loss either. */
   #drain(): Promise<void> {
-    this.#drained ??= new Promise<void>((resolve, reject) => {
-      const socket = this.#socket;
+    if (this.#drained !== null) return this.#drained;
+    const socket = this.#socket;
+    const drained = new Promise<void>((resolve, reject) => {
       const timer = setTimeout(() => socket.destroy(), this.#options.writeTimeoutMs);
       const settle = (): void => {
         clearTimeout(timer);
@@ -281,7 +282,9 @@ export class SocketLineConnection implements LineConnection {
       socket.once('drain', settle);
       socket.once('close', settle);
     });
-    return this.#drained;
+    drained.catch(() => {});
+    this.#drained = drained;
+    return drained;
   }
 
   /** Resolves when all that was written has left for the kernel. */
