@@ -12,6 +12,11 @@ export function addressKey(address: Address): AddressKey {
   return formatAddress({ local, domain: address.domain }) as AddressKey;
 }
 
+/** A catch-all has no local part; no address has this key. */
+export function catchAllKey(domain: Domain): AddressKey {
+  return `@${domain}` as AddressKey;
+}
+
 /** `postmaster` (RFC 5321 4.5.1) and `abuse` (RFC 2142 4) of each of our domains always reach somebody. */
 export function isRole(address: Address): boolean {
   return ['postmaster', 'abuse'].includes(address.local.toLowerCase());

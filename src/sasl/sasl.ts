@@ -11,13 +11,19 @@ export interface SaslContext {
   /** Names the session in the log. */
   readonly sid: string;
   readonly ip: string;
+  /** Aborted when the peer is gone: nobody waits for the answer to a failed attempt any more. */
+  readonly signal?: AbortSignal;
 }
 
 export type SaslStep =
   | { readonly is: 'challenge'; readonly data: Uint8Array }
   | {
       readonly is: 'done';
-      readonly account: Account /** SCRAM's server signature, sent with success where the protocol can. */;
+      readonly account: Account;
+      /**
+       * SCRAM's server signature. A protocol that has no place for data with success (SMTP: RFC 4954 4, IMAP:
+       * RFC 9051 6.2.2, POP3: RFC 5034 4) sends it as one more challenge and waits for the empty response.
+       */
       readonly data?: Uint8Array;
     }
   | { readonly is: 'failed'; readonly reason: 'credentials' | 'protocol' | 'cancelled' | 'temporary' };
@@ -42,4 +48,11 @@ export interface Sasl {
   find(name: string, plaintextAllowed: boolean): SaslMechanism | undefined;
   /** LOGIN, USER/PASS: same checks, delays and log lines as PLAIN. */
   login(login: string, password: string, context: SaslContext): Promise<SaslStep>;
+  /**
+   * APOP (RFC 1939 7); `banner` is the greeting's timestamp with its angle brackets, `digest` what the client sent.
+   * null where `auth.cramMd5` is off: then the greeting has no timestamp either.
+   */
+  readonly apop:
+    | ((login: string, digest: string, banner: string, context: SaslContext) => Promise<SaslStep>)
+    | null;
 }
