@@ -1,0 +1,92 @@
+/**
+ * Header fields (RFC 5322 2.2) from bytes. Never throws, one pass, whatever the bytes are.
+ *
+ * Header text is handled as a string of bytes ("latin1"): every char is one octet, so that raw 8-bit headers
+ * survive and offsets in the string are offsets in the message. Decoding is charset.ts and encoded-word.ts.
+ */
+
+/** One field. A line that is no field (an mbox `From ` line, junk without a colon) has the empty name. */
+export interface Field {
+  /** Lower case. */
+  readonly name: string;
+  /** After the colon, folded as it stands, with the last line end. */
+  readonly value: string;
+  /** Of the whole field in the header: first octet of the name, and past the last line end. */
+  readonly start: number;
+  readonly end: number;
+}
+
+/** RFC 5322 2.2 ftext. Blanks before the colon are obsolete syntax (4.5) and dropped. */
+const FIELD_NAME = /^([\x21-\x39\x3b-\x7e]+)[ \t]*$/;
+/** A longer one is no name: lines end at 998 octets (RFC 5322 2.1.1). */
+const MAX_NAME = 998;
+
+/** The bytes as a string with one char an octet. */
+export function byteString(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
+}
+
+/** The fields in order, up to the blank line or the end. */
+export function* fields(header: string): Generator<Field> {
+  let at = 0;
+  while (at < header.length && !isBlankLine(header, at)) {
+    const end = endOfField(header, at);
+    yield fieldAt(header, at, end);
+    at = end;
+  }
+}
+
+/** Values of all fields of this name (lower case), unfolded, in order. */
+export function fieldValues(header: string, name: string): string[] {
+  const values: string[] = [];
+  for (const field of fields(header)) if (field.name === name) values.push(unfold(field.value));
+  return values;
+}
+
+/** Takes out the line ends of a folded value, and blanks around it (RFC 5322 2.2.3). */
+export function unfold(value: string): string {
+  const text = value.includes('\n') ? value.replace(/\r?\n/g, '') : value;
+  return text.trim();
+}
+
+/**
+ * The bytes of BODY[HEADER.FIELDS (...)] and BODY[HEADER.FIELDS.NOT (...)] (RFC 9051 6.4.5.1): the fields as they
+ * stand, in their order, then a blank line. Names are compared without case.
+ */
+export function selectFields(header: Uint8Array, names: Iterable<string>, mode: 'only' | 'not'): Buffer {
+  const wanted = new Set<string>();
+  for (const name of names) wanted.add(name.toLowerCase());
+  const text = byteString(header);
+  let selected = '';
+  let last = '\n';
+  for (const field of fields(text)) {
+    if (wanted.has(field.name) !== (mode === 'only')) continue;
+    selected += text.slice(field.start, field.end);
+    last = text.charAt(field.end - 1);
+  }
+  return Buffer.from(`${selected}${last === '\n' ? '' : '\r\n'}\r\n`, 'latin1');
+}
+
+function isBlankLine(header: string, at: number): boolean {
+  const first = header.charCodeAt(at);
+  return first === 0x0a || (first === 0x0d && header.charCodeAt(at + 1) === 0x0a);
+}
+
+/** Past the last line of the field: a line that begins with a blank continues it. */
+function endOfField(header: string, start: number): number {
+  let at = start;
+  for (;;) {
+    const lineEnd = header.indexOf('\n', at);
+    if (lineEnd < 0) return header.length;
+    at = lineEnd + 1;
+    const next = header.charCodeAt(at);
+    if (next !== 0x20 && next !== 0x09) return at;
+  }
+}
+
+function fieldAt(header: string, start: number, end: number): Field {
+  const colon = header.slice(start, Math.min(end, start + MAX_NAME)).indexOf(':');
+  const match = colon > 0 ? FIELD_NAME.exec(header.slice(start, start + colon)) : null;
+  if (match?.[1] === undefined) return { name: '', value: header.slice(start, end), start, end };
+  return { name: match[1].toLowerCase(), value: header.slice(start + colon + 1, end), start, end };
+}

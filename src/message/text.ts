@@ -1,0 +1,77 @@
+/**
+ * What people read in a message, for search: header text decoded, text parts decoded from transfer encoding and
+ * charset, HTML without its tags, names of attachments. In pieces, so that a big message is never in memory as a whole.
+ * Never throws, linear.
+ */
+import { isAscii, textStream } from './charset.ts';
+import { decodeWords } from './encoded-word.ts';
+import { fold } from './fold.ts';
+import { byteString, fields, fieldValues, unfold } from './header.ts';
+import { htmlText } from './html-text.ts';
+import { MAX_HEADER } from './scan.ts';
+import type { Part, Span } from './structure.ts';
+import { transferDecoder } from './transfer.ts';
+
+/** Reads a span of the message, in pieces of any size. */
+export type ReadSpan = (span: Span) => Iterable<Uint8Array>;
+
+/** Pieces of text; those of one part follow each other without a seam, a line end parts them from the next. */
+export function* messageText(root: Part, read: ReadSpan): Generator<string> {
+  yield* headerText(root, read);
+  yield* bodyText(root, read);
+}
+
+/** The same without the message's own header: IMAP's SEARCH BODY. Headers of attached messages are body. */
+export function* bodyText(part: Part, read: ReadSpan): Generator<string> {
+  if (part.message) {
+    yield* headerText(part.message, read);
+    yield* bodyText(part.message, read);
+  } else if (part.type === 'text') yield* decodedText(part, read);
+  for (const child of part.children) {
+    yield names(child);
+    yield* bodyText(child, read);
+  }
+}
+
+/** Decoded values of a field (name in lower case), one for each time it stands there: IMAP's SEARCH HEADER. */
+export function fieldTexts(header: Uint8Array, name: string): string[] {
+  return fieldValues(byteString(header), name).map(decodeWords);
+}
+
+/** Whether `wanted` stands in the pieces, also across their seams; compared as fold.ts says. */
+export function includesText(pieces: Iterable<string>, wanted: string): boolean {
+  const needle = fold(wanted);
+  if (needle === '') return true;
+  let tail = '';
+  for (const piece of pieces) {
+    const text = tail + fold(piece);
+    if (text.includes(needle)) return true;
+    tail = needle.length > 1 ? text.slice(1 - needle.length) : '';
+  }
+  return false;
+}
+
+function* headerText(message: Part, read: ReadSpan): Generator<string> {
+  const { start, end } = message.header;
+  const header = [...read({ start, end: Math.min(end, start + MAX_HEADER) })].map(byteString).join('');
+  for (const { name, value } of fields(header)) yield `${name}: ${decodeWords(unfold(value))}\n`;
+}
+
+/** File names and the description, where some writers put encoded words though RFC 2047 5 forbids them. */
+function names({ parameters, disposition, description }: Part): string {
+  const said = [parameters['name'], disposition?.parameters['filename'], description];
+  return said
+    .filter((text) => typeof text === 'string')
+    .map((text) => `${isAscii(text) ? decodeWords(text) : text}\n`)
+    .join('');
+}
+
+function* decodedText(part: Part, read: ReadSpan): Generator<string> {
+  const bytes = transferDecoder(part.encoding);
+  const text = textStream(part.parameters['charset'] ?? '');
+  const filter = /^(?:html|xhtml(?:\+xml)?)$/.test(part.subtype) ? htmlText() : undefined;
+  const show = (decoded: string) => (filter ? filter.write(decoded) : decoded);
+  for (const piece of read(part.body)) yield show(text.write(bytes.write(piece)));
+  yield show(text.write(bytes.end()) + text.end());
+  yield `${filter?.end() ?? ''}\n`;
+}
