@@ -1,0 +1,378 @@
+import { mkdirSync } from 'node:fs';
+import type { AccountId } from '../../directory/directory.ts';
+import type { Clock } from '../../lib/clock.ts';
+import type { Logger } from '../../lib/logger.ts';
+import { parsePath } from '../mailbox-path.ts';
+import type { DefaultFolder } from '../options.ts';
+import type { PackedMessages } from '../packed-messages.ts';
+import { type Change, type MailboxId, StoreError } from '../store.ts';
+import { changedAt, DIRECTORY_MODE, exists, syncDirectory, toStoreError, writeDurably } from './disk.ts';
+import { joinName, UniqueNames } from './file-name.ts';
+import { keywordBit, type Keywords, MAX_KEYWORDS, newKeywords } from './flags.ts';
+import { CUR, type Folder, NEW, PLACES, type Place } from './folder.ts';
+import { FOLDER_FILE, writeFolderFile } from './folder-file.ts';
+import { type Index, isDamaged, openIndex, removeIndex } from './index.ts';
+import { saveFolder } from './folder-row.ts';
+import { recoverIntents } from './intents.ts';
+import { createMailbox } from './mailboxes.ts';
+import { scanFolder } from './scan.ts';
+import { readSubscriptions, type Subscriptions, writeSubscriptions } from './subscriptions.ts';
+import { loadTree } from './tree.ts';
+
+/**
+ * One account's Maildir and its index, as the one thread that writes them sees it: everything here is synchronous and
+ * happens between two turns of the event loop, so no two operations ever meet. What an operation promises when it
+ * returns is in the room's README (state table).
+ */
+
+/** How far ahead UIDs and MODSEQs are reserved in the folder file: one durable write for so many. */
+const BLOCK = 1000;
+/** UIDs are 32 bits (RFC 9051 2.3.1.1). */
+const MAX_UID = 2 ** 32 - 2;
+/** Coarser than the clock of any local file system; and of those that count in seconds. */
+const TICK = 20;
+const COARSE_TICK = 2000;
+/** A look that only doubt asks for may take this part of the time. */
+const DOUBT_SHARE = 50;
+
+/** A committed change, packed for its way to another thread. */
+export type StoredChange =
+  | { readonly type: 'added' | 'flags'; readonly mailbox: MailboxId; readonly messages: PackedMessages }
+  | Extract<Change, { readonly type: 'expunged' | 'mailbox' }>;
+
+export interface AccountOptions {
+  readonly id: AccountId;
+  /** Holds `Maildir/` and `index.sqlite`; made at first use. */
+  readonly directory: string;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Stands in file names. */
+  readonly host: string;
+  readonly pid: number;
+  readonly defaultFolders: readonly DefaultFolder[];
+  readonly onChange: (change: StoredChange) => void;
+}
+
+export class MaildirAccount {
+  readonly id: AccountId;
+  readonly directory: string;
+  readonly maildir: string;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly names: UniqueNames;
+  readonly folders: Map<MailboxId, Folder> = new Map();
+  readonly byPath: Map<string, Folder> = new Map();
+  /** Files and rows that have still to follow a commit: see background.ts. */
+  behind = false;
+  /** When the Maildir itself had changed last when we read its folders. */
+  treeTime = 0;
+  subscriptions: Subscriptions;
+  #index: Index;
+  readonly #onChange: (change: StoredChange) => void;
+  #unannounced: StoredChange[] = [];
+
+  constructor(options: AccountOptions) {
+    this.id = options.id;
+    this.directory = options.directory;
+    this.maildir = `${options.directory}/Maildir`;
+    this.clock = options.clock;
+    this.logger = options.logger.child({ account: options.id });
+    this.names = new UniqueNames(options.host, options.pid);
+    this.#onChange = options.onChange;
+    this.#makeMaildir();
+    const isFresh = !exists(`${this.maildir}/${FOLDER_FILE}`) && !exists(this.indexPath);
+    this.#index = this.#openIndex();
+    this.subscriptions = readSubscriptions(this.maildir);
+    try {
+      this.#load();
+      if (isFresh) this.#furnish(options.defaultFolders);
+    } catch (error) {
+      this.#index.close('unclean');
+      throw toStoreError(error);
+    }
+  }
+
+  get indexPath(): string {
+    return `${this.directory}/index.sqlite`;
+  }
+
+  get index(): Index {
+    return this.#index;
+  }
+
+  get inbox(): Folder {
+    const inbox = this.byPath.get('INBOX');
+    if (!inbox) throw new Error(`no INBOX in ${this.maildir}`);
+    return inbox;
+  }
+
+  now(): number {
+    return this.clock.now().getTime();
+  }
+
+  /** Throws 'not-found'. */
+  folder(mailbox: MailboxId): Folder {
+    const folder = this.folders.get(mailbox);
+    if (!folder) throw new StoreError('not-found', 'There is no such mailbox');
+    if (folder.dirty) scanFolder(this, folder);
+    return folder;
+  }
+
+  /** Throws 'not-found', also for what can be no name. */
+  folderAt(path: string): Folder {
+    const folder = this.byPath.get(path) ?? this.byPath.get(known(path));
+    if (!folder) throw new StoreError('not-found', 'There is no such mailbox');
+    if (folder.dirty) scanFolder(this, folder);
+    return folder;
+  }
+
+  directoryOf(folder: { readonly dir: string }): string {
+    return folder.dir === '' ? this.maildir : `${this.maildir}/${folder.dir}`;
+  }
+
+  placeOf(folder: Folder, place: Place): string {
+    return `${this.directoryOf(folder)}/${PLACES[place]}`;
+  }
+
+  fileOf(
+    folder: Folder,
+    message: { readonly place: Place; readonly base: string; readonly info: string | null },
+  ): string {
+    return `${this.placeOf(folder, message.place)}/${joinName(message.base, message.info)}`;
+  }
+
+  /**
+   * Commits `work` and, with it, the counters of `folders`; then announces what `work` announced. When it fails nothing
+   * has happened, in memory neither; only UIDs are not given back.
+   */
+  write<T>(durability: 'wait' | 'later', folders: readonly Folder[], work: () => T): T {
+    const before = folders.map((folder) => ({
+      modSeq: folder.modSeq,
+      total: folder.total,
+      unseen: folder.unseen,
+      size: folder.size,
+      firstRecent: folder.firstRecent,
+      vanishedFloor: folder.vanishedFloor,
+    }));
+    const announced = this.#unannounced.length;
+    let result: T;
+    try {
+      result = this.#index.transaction(durability, () => {
+        const value = work();
+        for (const folder of folders) saveFolder(this.#index, folder);
+        return value;
+      });
+    } catch (error) {
+      folders.forEach((folder, at) => {
+        Object.assign(folder, before[at]);
+      });
+      this.#unannounced.length = announced;
+      throw toStoreError(error);
+    }
+    const changes = this.#unannounced.splice(announced);
+    for (const change of changes) this.#onChange(change);
+    return result;
+  }
+
+  /** To be called inside `write`: listeners hear of it after the commit. */
+  announce(change: StoredChange): void {
+    this.#unannounced.push(change);
+  }
+
+  /**
+   * Makes sure that so many UIDs, one MODSEQ and these keywords may be used: durable before they are shown or stand in
+   * a file name.
+   */
+  reserve(folder: Folder, need: { readonly uids: number; readonly flags?: readonly string[] }): void {
+    const keywords = need.flags ? this.#keywordsWith(folder, need.flags) : undefined;
+    const uids = folder.uidNext + need.uids;
+    if (uids > MAX_UID) throw new StoreError('limit', 'This mailbox has used up its message numbers');
+    const ahead = uids > folder.uidMark || folder.modSeq + 1 >= folder.modSeqMark;
+    if (!ahead && !keywords) return;
+    const marks = {
+      uidMark: uids > folder.uidMark ? Math.min(uids + BLOCK, MAX_UID) : folder.uidMark,
+      modSeqMark: folder.modSeq + 1 >= folder.modSeqMark ? folder.modSeq + BLOCK : folder.modSeqMark,
+    };
+    this.writeFolderFile(folder, { ...marks, ...(keywords && { keywords }) });
+    if (keywords) folder.setKeywords(keywords);
+    folder.uidMark = marks.uidMark;
+    folder.modSeqMark = marks.modSeqMark;
+  }
+
+  writeFolderFile(
+    folder: Folder,
+    change: {
+      readonly uidMark?: number;
+      readonly modSeqMark?: number;
+      readonly keywords?: Keywords;
+      readonly lastUidValidity?: number;
+    } = {},
+  ): void {
+    writeFolderFile(this.directoryOf(folder), {
+      mailbox: folder.mailbox,
+      uidValidity: folder.uidValidity,
+      uidMark: folder.uidMark,
+      modSeqMark: folder.modSeqMark,
+      use: folder.use,
+      keywords: folder.keywords,
+      lastUidValidity: folder.dir === '' ? this.lastUidValidity : 0,
+      ...change,
+    });
+  }
+
+  /** The highest UIDVALIDITY that was ever given here and may no longer be on disk. */
+  lastUidValidity = 0;
+
+  /** Before we change new/ or cur/ ourselves: was somebody else there since we looked? */
+  touching(folder: Folder): void {
+    if (folder.dirty) return;
+    for (const place of [NEW, CUR] as const)
+      if (changedAt(this.placeOf(folder, place)) !== folder.times[place]) folder.dirty = true;
+  }
+
+  /** After we changed them: what we did is no news, but somebody may have come in the same tick. */
+  touched(folder: Folder): void {
+    if (folder.dirty) return;
+    this.noteTimes(folder);
+    folder.certain = false;
+  }
+
+  noteTimes(folder: Folder): void {
+    folder.times = [
+      changedAt(this.placeOf(folder, NEW)),
+      changedAt(this.placeOf(folder, CUR)),
+    ];
+  }
+
+  /**
+   * Looks for changes by other programs, cheaply when there are none.
+   * @param told the system tells us of every change: doubt is no reason to read the directories.
+   */
+  refresh(folder: Folder, told: 'told' | 'untold' = 'untold'): void {
+    const now = this.now();
+    const times = [changedAt(this.placeOf(folder, NEW)), changedAt(this.placeOf(folder, CUR))] as const;
+    const changed = times[0] !== folder.times[0] || times[1] !== folder.times[1];
+    const doubtful = !folder.certain && told === 'untold' && now >= folder.nextDoubt;
+    if (!folder.dirty && !changed && !doubtful) return;
+    scanFolder(this, folder);
+    const coarse = times.every((time) => Number.isInteger(time / 1000));
+    folder.certain = now - Math.max(...times) > (coarse ? COARSE_TICK : TICK);
+    folder.nextDoubt = this.now() + Math.min((this.now() - now) * DOUBT_SHARE, 60_000);
+  }
+
+  /** Folders made, renamed or removed by other programs. */
+  refreshTree(): void {
+    if (changedAt(this.maildir) === this.treeTime) return;
+    loadTree(this, 'again');
+  }
+
+  saveSubscriptions(): void {
+    writeSubscriptions(this.maildir, this.subscriptions);
+  }
+
+  /** The index is damaged or gone: throws it away and makes it again from the tree. */
+  rebuild(reason: unknown): void {
+    this.logger.error({ err: reason }, 'mail index damaged, rebuilding it from the Maildir');
+    try {
+      this.#index.close('unclean');
+    } catch {
+      // What cannot be closed is thrown away just the same.
+    }
+    removeIndex(this.indexPath);
+    this.folders.clear();
+    this.byPath.clear();
+    this.#unannounced = [];
+    this.#index = openIndex(this.indexPath).index;
+    this.#load();
+  }
+
+  /** @param state 'clean' only when nothing is `behind`. */
+  close(state: 'clean' | 'unclean'): void {
+    if (!this.#index.clean && state === 'clean')
+      this.write('later', [...this.folders.values()], () => this.#index.setMeta('root_time', this.treeTime));
+    this.#index.close(state);
+  }
+
+  #openIndex(): Index {
+    try {
+      const { index, isNew } = openIndex(this.indexPath);
+      if (isNew && exists(`${this.maildir}/${FOLDER_FILE}`))
+        this.logger.warn({}, 'mail index missing, rebuilding it from the Maildir');
+      return index;
+    } catch (error) {
+      if (!isDamaged(error)) throw toStoreError(error);
+      this.logger.error({ err: error }, 'mail index damaged, rebuilding it from the Maildir');
+      removeIndex(this.indexPath);
+      return openIndex(this.indexPath).index;
+    }
+  }
+
+  #load(): void {
+    const clean = this.#index.clean;
+    loadTree(this, clean ? 'clean' : 'unclean');
+    if (clean) return;
+    recoverIntents(this);
+    this.behind = true;
+    for (const folder of this.folders.values()) if (folder.dirty) scanFolder(this, folder);
+  }
+
+  #makeMaildir(): void {
+    if (exists(`${this.maildir}/cur`) && exists(`${this.maildir}/new`)) return;
+    const above = this.directory.split('/').slice(0, -1).join('/');
+    for (const name of ['tmp', 'new', 'cur'])
+      mkdirSync(`${this.maildir}/${name}`, { recursive: true, mode: DIRECTORY_MODE });
+    for (const path of [this.maildir, this.directory, above, `${above}/..`]) syncDirectory(path);
+  }
+
+  #furnish(folders: readonly DefaultFolder[]): void {
+    const paths = ['INBOX'];
+    for (const { name, use } of folders) {
+      const path = parsePath(name);
+      if (!this.byPath.has(path)) createMailbox(this, path, use);
+      paths.push(path);
+    }
+    if (exists(`${this.maildir}/subscriptions`)) return;
+    for (const path of paths) this.subscriptions.paths.add(path);
+    this.saveSubscriptions();
+  }
+
+  /** undefined when the folder has them all. Throws 'limit'. */
+  #keywordsWith(folder: Folder, flags: readonly string[]): Keywords | undefined {
+    const wanted = newKeywords(flags, folder.keywords);
+    if (wanted.length === 0) return undefined;
+    const keywords = [...folder.keywords];
+    for (const keyword of wanted) {
+      let at = keywords.indexOf('');
+      if (at < 0) at = this.#unusedKeyword(folder, keywords, wanted);
+      if (at < 0)
+        throw new StoreError('limit', `A mailbox cannot have more than ${MAX_KEYWORDS} keywords in use`);
+      keywords[at] = keyword;
+    }
+    return keywords;
+  }
+
+  /** A letter that no message has, so that it can get a new meaning; -1 when there is none. */
+  #unusedKeyword(folder: Folder, keywords: Keywords, keep: readonly string[]): number {
+    const flags = this.#index
+      .prepare<[number]>('SELECT DISTINCT flags FROM messages WHERE id BETWEEN ? AND ?')
+      .all(folder.firstId, folder.lastId);
+    const used = flags.reduce((all, [bits]) => all | bits, 0);
+    const letters = this.#index
+      .prepare<[string | null]>('SELECT DISTINCT info FROM messages WHERE id BETWEEN ? AND ?')
+      .all(folder.firstId, folder.lastId)
+      .map(([info]) => info ?? '')
+      .join('');
+    return keywords.findIndex((keyword, at) => {
+      const letter = String.fromCharCode(97 + at);
+      return !keep.includes(keyword) && !(used & keywordBit(at)) && !letters.includes(letter);
+    });
+  }
+}
+
+function known(path: string): string {
+  try {
+    return parsePath(path);
+  } catch (error) {
+    throw new StoreError('not-found', 'There is no such mailbox', error);
+  }
+}

@@ -1,0 +1,106 @@
+import {
+  closeSync,
+  existsSync,
+  fdatasyncSync,
+  fsyncSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs';
+import { isDiskFull } from '../../lib/sqlite.ts';
+import { StoreError } from '../store.ts';
+
+/** The few steps on files from which the Maildir is built; synchronous, because the store lives in a worker thread. */
+
+export const DIRECTORY_MODE = 0o700;
+export const FILE_MODE = 0o600;
+
+export function codeOf(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error ? String(error.code) : undefined;
+}
+
+export function isMissing(error: unknown): boolean {
+  return codeOf(error) === 'ENOENT';
+}
+
+/** Turns what the disk says into what the store says; anything else stays as it is. */
+export function toStoreError(error: unknown): unknown {
+  if (error instanceof StoreError || !isDiskFull(error)) return error;
+  return new StoreError('disk-full', 'There is no room on the disk', error);
+}
+
+/** undefined when there is no such file. */
+export function readOptional(path: string): Buffer | undefined {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    throw error;
+  }
+}
+
+export function writeAll(fd: number, bytes: Uint8Array): void {
+  let at = 0;
+  // A short write comes before ENOSPC: the next one tells.
+  while (at < bytes.length) at += writeSync(fd, bytes, at, bytes.length - at);
+}
+
+/** Replaces a small file: afterwards a power cut leaves the new one, before it the old one. */
+export function writeDurably(directory: string, name: string, text: string): void {
+  const temporary = `${directory}/${name}.new`;
+  try {
+    const fd = openSync(temporary, 'w', FILE_MODE);
+    try {
+      writeAll(fd, Buffer.from(text));
+      fdatasyncSync(fd);
+    } finally {
+      closeSync(fd);
+    }
+    renameSync(temporary, `${directory}/${name}`);
+    syncDirectory(directory);
+  } catch (error) {
+    unlinkIfThere(temporary);
+    throw toStoreError(error);
+  }
+}
+
+/** Makes created, renamed and removed names in a directory survive a power cut. */
+export function syncDirectory(path: string): void {
+  const fd = openSync(path, 'r');
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+export function unlinkIfThere(path: string): void {
+  try {
+    unlinkSync(path);
+  } catch (error) {
+    if (!isMissing(error)) throw error;
+  }
+}
+
+/** False when it is not there. */
+export function renameIfThere(from: string, to: string): boolean {
+  try {
+    renameSync(from, to);
+    return true;
+  } catch (error) {
+    if (isMissing(error)) return false;
+    throw error;
+  }
+}
+
+/** When a directory last changed, ms; 0 when it is not there. */
+export function changedAt(directory: string): number {
+  return statSync(directory, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+}
+
+export function exists(path: string): boolean {
+  return existsSync(path);
+}

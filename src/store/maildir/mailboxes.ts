@@ -1,0 +1,215 @@
+import { createHash } from 'node:crypto';
+import { closeSync, mkdirSync, openSync, renameSync, rmSync } from 'node:fs';
+import { directoryOf, parsePath } from '../mailbox-path.ts';
+import { type Mailbox, type MailboxId, type ModSeq, type SpecialUse, StoreError, type Uid } from '../store.ts';
+import type { MaildirAccount } from './account.ts';
+import { moveAll } from './copy.ts';
+import { DIRECTORY_MODE, FILE_MODE, syncDirectory, toStoreError } from './disk.ts';
+import type { Folder } from './folder.ts';
+import { writeFolderFile } from './folder-file.ts';
+import { deleteFolder, insertFolder } from './folder-row.ts';
+import { makeParts, newIdentity, renameDirectories, stateOf } from './tree.ts';
+
+/** LIST, CREATE, RENAME, DELETE, SUBSCRIBE. */
+
+/** More than any person has; a script gone wild stops here. */
+const MAX_MAILBOXES = 20_000;
+/** Subscriptions may be of names that do not exist (RFC 9051 6.3.7), so they have a bound of their own. */
+const MAX_SUBSCRIPTIONS = 50_000;
+
+/** With the names that only exist as parents of others. */
+export function listMailboxes(account: MaildirAccount): Mailbox[] {
+  const all = [...account.byPath.values()].map((folder) => describe(account, folder));
+  for (const path of parents(account)) all.push(placeholder(account, path));
+  return all.sort((a, b) => (a.path < b.path ? -1 : 1));
+}
+
+export function findMailbox(account: MaildirAccount, name: string): Mailbox | undefined {
+  let path: string;
+  try {
+    path = parsePath(name);
+  } catch {
+    return undefined;
+  }
+  const folder = account.byPath.get(path);
+  if (folder) return describe(account, folder);
+  return parents(account).has(path) ? placeholder(account, path) : undefined;
+}
+
+export function createMailbox(account: MaildirAccount, name: string, use: SpecialUse | null): Mailbox {
+  const path = parsePath(name);
+  if (account.byPath.has(path)) throw new StoreError('exists', 'There is a mailbox with this name');
+  const parts = path.split('/');
+  for (let levels = 1; levels < parts.length; levels++) {
+    const parent = parts.slice(0, levels).join('/');
+    if (!account.byPath.has(parent)) makeFolder(account, parent, null);
+  }
+  return describe(account, makeFolder(account, path, use));
+}
+
+/** Appears at once and complete, or not at all. */
+function makeFolder(account: MaildirAccount, path: string, use: SpecialUse | null): Folder {
+  if (account.folders.size >= MAX_MAILBOXES) throw new StoreError('limit', 'There are too many mailboxes');
+  const dir = directoryOf(path);
+  const identity = newIdentity(account, use);
+  const making = `${account.maildir}/..facteur-new-${identity.mailbox}`;
+  try {
+    mkdirSync(making, { mode: DIRECTORY_MODE });
+    makeParts(making);
+    // Maildir++ marks folders with this file; maildrop looks for it.
+    closeSync(openSync(`${making}/maildirfolder`, 'w', FILE_MODE));
+    writeFolderFile(making, identity);
+    renameSync(making, `${account.maildir}/${dir}`);
+    syncDirectory(account.maildir);
+  } catch (error) {
+    rmSync(making, { recursive: true, force: true });
+    throw toStoreError(error);
+  }
+  const folder = account.write('later', [], () => {
+    const inserted = insertFolder(account.index, identity.mailbox, stateOf(dir, path, identity));
+    account.announce({ type: 'mailbox', mailbox: inserted.mailbox, path, what: 'created' });
+    return inserted;
+  });
+  account.noteTimes(folder);
+  account.folders.set(folder.mailbox, folder);
+  account.byPath.set(path, folder);
+  return folder;
+}
+
+export function renameMailbox(account: MaildirAccount, id: MailboxId, name: string): void {
+  const from = account.folders.get(id)?.path ?? [...parents(account)].find((path) => parentId(path) === id);
+  if (from === undefined) throw new StoreError('not-found', 'There is no such mailbox');
+  const to = parsePath(name);
+  if (account.byPath.has(to) || (parents(account).has(to) && to !== from))
+    throw new StoreError('exists', 'There is a mailbox with this name');
+  if (from === 'INBOX') {
+    // The messages go, INBOX and what is below it stay (RFC 9051 6.3.6).
+    createMailbox(account, to, null);
+    moveAll(account, account.inbox, account.folderAt(to));
+    return;
+  }
+  if (to.startsWith(`${from}/`)) throw new StoreError('invalid-name', 'A mailbox cannot move below itself');
+  const folders = [...account.byPath.values()].filter(
+    ({ path }) => path === from || path.startsWith(`${from}/`),
+  );
+  const moves = folders.map((folder) => {
+    const path = parsePath(to + folder.path.slice(from.length));
+    return { folder, path, from: folder.dir, to: directoryOf(path) };
+  });
+  const parts = to.split('/');
+  for (let levels = 1; levels < parts.length; levels++) {
+    const parent = parts.slice(0, levels).join('/');
+    if (!account.byPath.has(parent) && parent !== from) makeFolder(account, parent, null);
+  }
+  renameDirectories(account.maildir, moves);
+  account.write('later', folders, () => {
+    for (const { folder, path, to: dir } of moves) {
+      account.byPath.delete(folder.path);
+      folder.dir = dir;
+      folder.path = path;
+    }
+    // Unique names: first out of each other's way.
+    for (const { folder } of moves)
+      account.index.prepare('UPDATE folders SET dir = ? WHERE id = ?').run(`/${folder.row}`, folder.row);
+    for (const { folder, path } of moves) {
+      account.byPath.set(path, folder);
+      account.announce({ type: 'mailbox', mailbox: folder.mailbox, path, what: 'renamed' });
+    }
+  });
+}
+
+/** @returns the directory that is out of sight and has still to be emptied */
+export function deleteMailbox(account: MaildirAccount, id: MailboxId): string {
+  const folder = account.folders.get(id);
+  if (!folder) throw new StoreError('not-found', 'There is no such mailbox');
+  if (folder === account.inbox) throw new StoreError('invalid-name', 'INBOX cannot be deleted');
+  // A folder of the same name must get another UIDVALIDITY, whatever the clock says by then (RFC 9051 2.3.1.1).
+  if (folder.uidValidity > account.lastUidValidity) {
+    account.writeFolderFile(account.inbox, { lastUidValidity: folder.uidValidity });
+    account.lastUidValidity = folder.uidValidity;
+  }
+  const gone = `${account.maildir}/..facteur-gone-${folder.mailbox}`;
+  renameSync(account.directoryOf(folder), gone);
+  syncDirectory(account.maildir);
+  account.write('later', [], () => {
+    deleteFolder(account.index, folder);
+    account.announce({ type: 'mailbox', mailbox: folder.mailbox, path: folder.path, what: 'deleted' });
+  });
+  account.folders.delete(folder.mailbox);
+  account.byPath.delete(folder.path);
+  return gone;
+}
+
+export function subscribe(account: MaildirAccount, name: string, subscribed: 'yes' | 'no'): void {
+  const path = parsePath(name);
+  const { paths } = account.subscriptions;
+  if (paths.has(path) === (subscribed === 'yes')) return;
+  if (paths.size >= MAX_SUBSCRIPTIONS && subscribed === 'yes')
+    throw new StoreError('limit', 'There are too many subscriptions');
+  if (subscribed === 'yes') paths.add(path);
+  else paths.delete(path);
+  account.saveSubscriptions();
+  const mailbox = account.byPath.get(path)?.mailbox ?? parentId(path);
+  account.write('later', [], () =>
+    account.announce({
+      type: 'mailbox',
+      mailbox,
+      path,
+      what: subscribed === 'yes' ? 'subscribed' : 'unsubscribed',
+    }),
+  );
+}
+
+function describe(account: MaildirAccount, folder: Folder): Mailbox {
+  return {
+    id: folder.mailbox,
+    path: folder.path,
+    selectable: true,
+    uidValidity: folder.uidValidity,
+    uidNext: folder.uidNext as Uid,
+    highestModSeq: folder.modSeq as ModSeq,
+    total: folder.total,
+    unseen: folder.unseen,
+    firstRecent: folder.firstRecent as Uid,
+    size: folder.size,
+    specialUse: folder.use,
+    subscribed: account.subscriptions.paths.has(folder.path),
+    keywords: folder.keywords.filter((keyword) => keyword !== ''),
+  };
+}
+
+/** Names that exist only because something is below them. */
+function parents(account: MaildirAccount): Set<string> {
+  const found = new Set<string>();
+  for (const path of account.byPath.keys()) {
+    for (let at = path.lastIndexOf('/'); at > 0; at = path.lastIndexOf('/', at - 1)) {
+      const parent = path.slice(0, at);
+      if (account.byPath.has(parent) || found.has(parent)) break;
+      found.add(parent);
+    }
+  }
+  return found;
+}
+
+function placeholder(account: MaildirAccount, path: string): Mailbox {
+  return {
+    id: parentId(path),
+    path,
+    selectable: false,
+    uidValidity: 0,
+    uidNext: 1 as Uid,
+    highestModSeq: 1 as ModSeq,
+    total: 0,
+    unseen: 0,
+    firstRecent: 1 as Uid,
+    size: 0,
+    specialUse: null,
+    subscribed: account.subscriptions.paths.has(path),
+    keywords: [],
+  };
+}
+
+/** Stands for a name without a mailbox; it means nothing to any call but `rename`. */
+function parentId(path: string): MailboxId {
+  return `N${createHash('sha256').update(path).digest('hex').slice(0, 24)}` as MailboxId;
+}

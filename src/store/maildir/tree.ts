@@ -1,0 +1,219 @@
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { pathOf } from '../mailbox-path.ts';
+import type { MailboxId, SpecialUse } from '../store.ts';
+import type { MaildirAccount } from './account.ts';
+import { changedAt, DIRECTORY_MODE, exists, renameIfThere, syncDirectory, unlinkIfThere, writeDurably } from './disk.ts';
+import { Folder } from './folder.ts';
+import { type FolderFile, readFolderFile } from './folder-file.ts';
+import { deleteFolder, insertFolder, loadFolders } from './folder-row.ts';
+import { MAX_KEYWORDS } from './flags.ts';
+
+/**
+ * Which folders there are: the directories of the Maildir. A folder is known by the object id in its file, so one that
+ * was renamed by hand stays what it was; a copy made by hand becomes a folder of its own. Names that start with two
+ * dots are ours: `..facteur-new-*` is being made, `..facteur-gone-*` being removed.
+ */
+
+/** Added to marks that come from an index because the folder file is gone: more than one crash could have hidden. */
+const MARGIN = 100_000;
+const RENAME_FILE = 'facteur-rename';
+
+/**
+ * `clean` and `unclean` are the ways a process starts; `again` looks for what changed since. Folders whose messages
+ * must be read from disk are marked dirty.
+ */
+export function loadTree(account: MaildirAccount, mode: 'clean' | 'unclean' | 'again'): void {
+  if (mode !== 'again') {
+    finishRename(account.maildir);
+    for (const folder of loadFolders(account.index, pathOf)) {
+      account.folders.set(folder.mailbox, folder);
+      if (mode === 'unclean') folder.dirty = true;
+    }
+  }
+  const time = changedAt(account.maildir);
+  const onDisk = new Set(['', ...folderDirectories(account.maildir)]);
+  const byDir = new Map([...account.folders.values()].map((folder) => [folder.dir, folder]));
+  const gone = [...account.folders.values()].filter(({ dir }) => !onDisk.has(dir));
+  if (mode !== 'again') {
+    for (const dir of onDisk) {
+      const folder = byDir.get(dir);
+      if (folder && !meet(account, folder, mode)) gone.push(folder);
+    }
+  }
+  const missing = new Map(gone.map((folder) => [folder.mailbox, folder]));
+  account.byPath.clear();
+  for (const folder of account.folders.values())
+    if (!missing.has(folder.mailbox)) account.byPath.set(folder.path, folder);
+  const unknown = [...onDisk].filter((dir) => {
+    const folder = byDir.get(dir);
+    return !folder || missing.has(folder.mailbox);
+  });
+  for (const dir of unknown) discover(account, dir, missing);
+  if (missing.size > 0) forget(account, [...missing.values()]);
+  // A change in this very tick would not show in the time: look again next time.
+  account.treeTime = account.now() - time > 1000 ? time : 0;
+}
+
+/** The folder directories of a Maildir, without the Maildir itself. */
+function folderDirectories(maildir: string): string[] {
+  const found: string[] = [];
+  for (const entry of readdirSync(maildir, { withFileTypes: true })) {
+    if (!entry.name.startsWith('.') || pathOf(entry.name) === undefined) continue;
+    if (entry.isFile() || !exists(`${maildir}/${entry.name}/cur`)) continue;
+    found.push(entry.name);
+  }
+  // Canonical spellings first: of two names for one path the other one is left alone.
+  return found.sort();
+}
+
+/** At start: brings a folder of the index and its file together; false when they are not the same folder. */
+function meet(account: MaildirAccount, folder: Folder, mode: 'clean' | 'unclean'): boolean {
+  const directory = account.directoryOf(folder);
+  makeParts(directory);
+  const file = readFolderFile(directory);
+  if (!file) {
+    account.logger.warn({ mailbox: folder.path }, 'folder file missing or damaged, written again from the index');
+    folder.uidNext = folder.uidMark = Math.min(folder.uidMark + MARGIN, 2 ** 32 - 2);
+    folder.modSeq = folder.modSeqMark + MARGIN - 1;
+    folder.modSeqMark += MARGIN;
+    account.writeFolderFile(folder);
+    folder.dirty = true;
+    return true;
+  }
+  if (file.mailbox !== folder.mailbox || file.uidValidity !== folder.uidValidity) return false;
+  const trusted = mode === 'clean' && file.uidMark === folder.uidMark && file.modSeqMark === folder.modSeqMark;
+  if (!trusted) {
+    folder.uidNext = Math.max(folder.uidNext, file.uidMark);
+    folder.modSeq = Math.max(folder.modSeq, file.modSeqMark - 1);
+    folder.dirty = true;
+  }
+  adopt(account, folder, file);
+  return true;
+}
+
+function adopt(account: MaildirAccount, folder: Folder, file: FolderFile): void {
+  folder.uidMark = file.uidMark;
+  folder.modSeqMark = file.modSeqMark;
+  folder.use = file.use;
+  folder.setKeywords(file.keywords);
+  if (folder.dir === '') account.lastUidValidity = file.lastUidValidity;
+}
+
+/** A directory that is not in the index: renamed, copied, or made by somebody else, or the index is new. */
+function discover(account: MaildirAccount, dir: string, missing: Map<MailboxId, Folder>): void {
+  const path = pathOf(dir);
+  if (path === undefined || account.byPath.has(path)) return;
+  const directory = account.directoryOf({ dir });
+  makeParts(directory);
+  const file = readFolderFile(directory);
+  const former = file && account.folders.get(file.mailbox);
+  if (file && former && missing.has(former.mailbox) && former.uidValidity === file.uidValidity) {
+    missing.delete(former.mailbox);
+    former.dir = dir;
+    former.path = path;
+    former.dirty = true;
+    adopt(account, former, file);
+    account.byPath.set(path, former);
+    account.write('later', [former], () =>
+      account.announce({ type: 'mailbox', mailbox: former.mailbox, path, what: 'renamed' }),
+    );
+    return;
+  }
+  const isTwin = file && [...account.folders.values()].some((folder) => folder.uidValidity === file.uidValidity);
+  const identity = file && !former && !isTwin ? file : newIdentity(account, null);
+  const folder = account.write('later', [], () => {
+    const inserted = insertFolder(account.index, identity.mailbox, stateOf(dir, path, identity));
+    account.announce({ type: 'mailbox', mailbox: inserted.mailbox, path, what: 'created' });
+    return inserted;
+  });
+  if (dir === '') account.lastUidValidity = identity.lastUidValidity;
+  if (identity !== file) account.writeFolderFile(folder);
+  folder.dirty = true;
+  account.folders.set(folder.mailbox, folder);
+  account.byPath.set(path, folder);
+}
+
+function forget(account: MaildirAccount, folders: readonly Folder[]): void {
+  account.write('later', [], () => {
+    for (const folder of folders) {
+      deleteFolder(account.index, folder);
+      account.announce({ type: 'mailbox', mailbox: folder.mailbox, path: folder.path, what: 'deleted' });
+    }
+  });
+  for (const folder of folders) {
+    account.folders.delete(folder.mailbox);
+    if (account.byPath.get(folder.path) === folder) account.byPath.delete(folder.path);
+  }
+}
+
+/** A new object id, and a UIDVALIDITY that no folder of this account ever had. */
+export function newIdentity(account: MaildirAccount, use: SpecialUse | null): FolderFile {
+  let highest = account.lastUidValidity;
+  for (const folder of account.folders.values()) highest = Math.max(highest, folder.uidValidity);
+  const uidValidity = Math.max(Math.floor(account.now() / 1000), highest + 1);
+  return {
+    mailbox: `M${randomBytes(8).toString('hex')}` as MailboxId,
+    uidValidity,
+    uidMark: 1,
+    modSeqMark: 2,
+    use,
+    keywords: new Array<string>(MAX_KEYWORDS).fill(''),
+    lastUidValidity: 0,
+  };
+}
+
+export function stateOf(dir: string, path: string, file: FolderFile): ConstructorParameters<typeof Folder>[2] {
+  return {
+    dir,
+    path,
+    uidValidity: file.uidValidity,
+    uidNext: file.uidMark,
+    uidMark: file.uidMark,
+    modSeq: file.modSeqMark - 1,
+    modSeqMark: file.modSeqMark,
+    use: file.use,
+    keywords: file.keywords,
+    total: 0,
+    unseen: 0,
+    size: 0,
+    firstRecent: file.uidMark,
+    vanishedFloor: file.modSeqMark - 1,
+    times: [0, 0],
+    certain: false,
+  };
+}
+
+export function makeParts(directory: string): void {
+  for (const part of ['tmp', 'new', 'cur'])
+    if (!exists(`${directory}/${part}`)) mkdirSync(`${directory}/${part}`, { recursive: true, mode: DIRECTORY_MODE });
+}
+
+/**
+ * Renames several folder directories so that a crash in the middle is finished at the next start: the plan is durable
+ * before the first step.
+ */
+export function renameDirectories(
+  maildir: string,
+  pairs: readonly { readonly from: string; readonly to: string }[],
+): void {
+  writeDurably(maildir, RENAME_FILE, pairs.map(({ from, to }) => `${from}\t${to}\n`).join(''));
+  finishRename(maildir);
+}
+
+function finishRename(maildir: string): void {
+  const plan = `${maildir}/${RENAME_FILE}`;
+  if (!exists(plan)) return;
+  for (const line of readFileSync(plan, 'utf8').split('\n')) {
+    const [from, to] = line.split('\t');
+    if (from && to && !exists(`${maildir}/${to}/cur`)) renameIfThere(`${maildir}/${from}`, `${maildir}/${to}`);
+  }
+  syncDirectory(maildir);
+  unlinkIfThere(plan);
+}
+
+/** Leftovers of folders that were being made or removed. */
+export function clearLeftovers(maildir: string): void {
+  for (const name of readdirSync(maildir))
+    if (name.startsWith('..facteur-')) rmSync(`${maildir}/${name}`, { recursive: true, force: true });
+}
