@@ -69,7 +69,7 @@ export type NewMessage = Omit<QueuedMessage, 'id' | 'recipients' | 'size' | 'que
 /** A message that is being received: bytes go in as they come, memory first, a spool file when it is big. */
 export interface Draft {
   readonly id: QueueId;
-  /** Resolves when there is room for more. Throws StoreFull when the disk is full. */
+  /** Resolves when there is room for more. Throws QueueFull when the disk is full. */
   write(chunk: Uint8Array): Promise<void> | undefined;
   /** Resolves only when a power cut can no longer lose the message: then, and only then, say 250. */
   commit(message: NewMessage): Promise<void>;
@@ -82,9 +82,9 @@ export interface QueueStore {
   draft(): Draft;
   /**
    * Due recipients grouped into jobs by next hop, leased until `lease`: nobody else gets them before that, and after a
-   * crash they come back. At most `limit` jobs, fair between next hops.
+   * crash they come back. At most `limit` jobs, fair between next hops, and not more than there is capacity for.
    */
-  claim(now: number, lease: number, limit: number): Promise<readonly Job[]>;
+  claim(now: number, lease: number, limit: number, capacity?: Capacity): Promise<readonly Job[]>;
   /** Writes the outcomes and releases the lease; the message goes with its last recipient. */
   settle(job: Job, outcomes: readonly Settlement[]): Promise<void>;
   get(id: QueueId): Promise<QueuedMessage | undefined>;
@@ -101,6 +101,12 @@ export interface QueueStore {
   /** Calls back when there may be something new to claim. */
   onReady(listener: () => void): void;
   close(): Promise<void>;
+}
+
+/** How many more jobs may run. */
+export interface Capacity {
+  agent(agent: Job['agent']): number;
+  nextHop(agent: Job['agent'], nextHop: string): number;
 }
 
 /** One message to one next hop: what a delivery agent is handed. */
@@ -126,6 +132,8 @@ export type Outcome = {
   | { readonly is: 'delivered' }
   /** Handed to a host that does not do DSN (RFC 3461 5.2.2): `relayed`. */
   | { readonly is: 'relayed' }
+  /** Final delivery made several new messages of it (RFC 3461 5.2.7.3). */
+  | { readonly is: 'expanded' }
   | { readonly is: 'deferred'; readonly retryAt?: number }
   | { readonly is: 'failed' }
 );

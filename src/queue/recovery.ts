@@ -1,0 +1,112 @@
+import { mkdir, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Clock } from '../lib/clock.ts';
+import type { DurableFiles } from '../lib/durable-file.ts';
+import type { Logger } from '../lib/logger.ts';
+import { Entry } from './entry.ts';
+import { Journal, type JournalRecord } from './journal.ts';
+import { Live } from './live.ts';
+import type { QueueIds } from './queue-id.ts';
+import { QueueIndex } from './queue-index.ts';
+import { parseRecord } from './record.ts';
+
+export interface QueueParts {
+  readonly journal: Journal;
+  readonly index: QueueIndex;
+  readonly live: Live;
+  readonly spool: string;
+}
+
+export interface RecoveryOptions {
+  readonly directory: string;
+  readonly segmentSize: number;
+}
+
+export interface RecoveryDeps {
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly files: DurableFiles;
+}
+
+/** Changed messages held in memory during replay. */
+const MAX_REPLAYED = 2000;
+
+/**
+ * Opens journal and index and makes them agree: what the index does not know is read from the journal, what stands in
+ * no journal segment any more is finished, and spool files that nobody refers to are removed. The README's state table
+ * says why this is enough after every kind of end.
+ */
+export async function recover(
+  options: RecoveryOptions,
+  deps: RecoveryDeps,
+  ids: QueueIds,
+): Promise<QueueParts> {
+  const { directory } = options;
+  const { log, clock, files } = deps;
+  const spool = join(directory, 'spool');
+  await mkdir(spool, { recursive: true });
+  await files.syncDirectory(directory);
+  const journalOptions = { directory: join(directory, 'journal'), segmentSize: options.segmentSize };
+  const journal = await Journal.open(journalOptions, { files, clock, log });
+  const { index, found } = QueueIndex.open(join(directory, 'index.sqlite'));
+  if (found === 'damaged') log.error({}, 'the queue index was damaged and is made anew from the journal');
+  index.endLeases();
+
+  const live = new Live(journal, index, clock);
+  for await (const record of journal.replay(index.position)) {
+    apply(record, live, ids);
+    while (live.dirty > MAX_REPLAYED) live.flush('all');
+  }
+  while (live.dirty > 0) live.flush('all');
+  // A restored backup, a lost file: better no start than a queue that looks empty.
+  if (journal.segments === 0 && index.size > 0)
+    throw new Error(
+      `the journal in ${journalOptions.directory} is missing, but the index knows ${index.size} messages`,
+    );
+  const stale = index.forgetBefore(journal.firstPosition);
+  const bases = index.bases();
+  for (const { base, length } of bases) journal.retain(base, length);
+  await journal.ready();
+  live.recountDue();
+  const { lastId } = index;
+  if (lastId) ids.seen(lastId);
+  await removeOrphans(spool, index.spooled(), files);
+  if (found !== 'new') log.info({ messages: bases.length, stale, index: found }, 'queue opened');
+  return { journal, index, live, spool };
+}
+
+function apply(record: JournalRecord, live: Live, ids: QueueIds): void {
+  const parsed = parseRecord(record.type, record.payload);
+  if (!parsed) return;
+  switch (parsed.is) {
+    case 'message': {
+      const { message, body } = parsed;
+      ids.seen(message.id);
+      const old = live.peek(message.id);
+      const place = { base: record.position, length: record.length, spooled: body === 'spooled' };
+      const entry = old ?? new Entry(message, place, 'indexed');
+      entry.message = message;
+      entry.base = place.base;
+      entry.length = place.length;
+      if (!old) live.add(entry, undefined);
+      live.changed(entry, record.position, 'later');
+      return;
+    }
+    case 'states': {
+      const entry = live.load(parsed.id);
+      if (!entry) return;
+      entry.restore(parsed.states);
+      live.changed(entry, record.position, 'later');
+      return;
+    }
+    case 'gone': {
+      const entry = live.load(parsed.id);
+      if (entry) live.gone(entry);
+      return;
+    }
+  }
+}
+
+async function removeOrphans(spool: string, known: ReadonlySet<string>, files: DurableFiles): Promise<void> {
+  for (const name of await readdir(spool)) if (!known.has(name)) await files.unlink(join(spool, name));
+}
