@@ -1,0 +1,63 @@
+import type { Logger } from '../lib/logger.ts';
+import type { LineConnection } from '../net/connection.ts';
+import type { Sasl, SaslContext, SaslStep } from '../sasl/sasl.ts';
+import type { Maildrop } from './maildrop.ts';
+import type { Pop3Options } from './options.ts';
+
+/** A command is a value in a file of its own; the loop in session.ts does all that commands have in common. */
+
+/** The states of RFC 1939 3; UPDATE is a moment within QUIT. */
+export type State = 'authorization' | 'transaction';
+
+/** What a command may do. */
+export interface Pop3Session {
+  readonly connection: LineConnection;
+  readonly log: Logger;
+  readonly hostname: string;
+  readonly version: string;
+  readonly settings: Pop3Options;
+  readonly sasl: Sasl;
+  /** The greeting's timestamp for APOP, with its angle brackets; null where APOP is off. */
+  readonly timestamp: string | null;
+  /** Whether the password itself may be sent: TLS, or an address that is trusted. */
+  readonly plaintextAllowed: boolean;
+  /** The name given with USER. */
+  user: string | null;
+
+  saslContext(): SaslContext;
+  /** Reads a line that is not a command: a SASL response. Null when the peer is gone. */
+  readLine(maxBytes: number): Promise<Buffer | null>;
+  /** The end of an authentication: locks and opens the maildrop, or throws the refusal. Returns the text of +OK. */
+  authenticated(step: SaslStep): Promise<string>;
+  /** Counted for the line in the log at the end. */
+  retrieved(octets: number): void;
+  /** UPDATE (RFC 1939 6): removes what was marked and unlocks the maildrop. */
+  update(maildrop: Maildrop): Promise<void>;
+  /** The command wants the connection closed after its answer. */
+  close(): void;
+}
+
+/** The text after `+OK`, or null when the command has sent its whole response itself. */
+export type Reply = string | null;
+
+interface Common {
+  readonly name: string;
+  /** What CAPA says of it, in the states of RFC 2449; undefined is nothing. */
+  capability?(session: Pop3Session): string | undefined;
+}
+
+export type Command = Common &
+  (
+    | {
+        readonly state: 'authorization';
+        run(session: Pop3Session, args: string): Promise<Reply> | Reply;
+      }
+    | {
+        readonly state: 'transaction';
+        run(session: Pop3Session, args: string, maildrop: Maildrop): Promise<Reply> | Reply;
+      }
+    | {
+        readonly state: 'any';
+        run(session: Pop3Session, args: string, maildrop: Maildrop | null): Promise<Reply> | Reply;
+      }
+  );

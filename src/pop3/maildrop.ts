@@ -1,0 +1,158 @@
+import type { RawMessage } from '../mail/raw-message.ts';
+import { type AccountStore, type Mailbox, StoreError, type Uid } from '../store/store.ts';
+import { Pop3Error, Pop3SyntaxError } from './errors.ts';
+import { formatUidl, type UidlFormat } from './uidl.ts';
+
+/**
+ * The INBOX as it was when the session began: numbers and sizes never change under a client (RFC 1939 4). Nothing is
+ * removed before update(), so a connection that is lost deletes nothing (RFC 1939 6).
+ */
+
+export interface Entry {
+  /** From 1. */
+  readonly number: number;
+  readonly uid: Uid;
+  readonly size: number;
+}
+
+/** Messages expunged or flagged by one call of the store. */
+const BATCH = 1000;
+
+export class Maildrop {
+  readonly #store: AccountStore;
+  readonly #inbox: Mailbox;
+  readonly #uidl: UidlFormat;
+  /** Columns, not objects: a maildrop may have a hundred thousand messages. */
+  readonly #uids: Uint32Array;
+  readonly #sizes: Float64Array;
+  readonly #unseen: Uint8Array;
+  readonly #deleted: Uint8Array;
+  readonly #retrieved: Uint8Array;
+  #count: number;
+  #octets = 0;
+
+  private constructor(store: AccountStore, inbox: Mailbox, uidl: UidlFormat, columns: Columns) {
+    this.#store = store;
+    this.#inbox = inbox;
+    this.#uidl = uidl;
+    this.#uids = Uint32Array.from(columns.uids);
+    this.#sizes = Float64Array.from(columns.sizes);
+    this.#unseen = Uint8Array.from(columns.unseen);
+    this.#count = this.#uids.length;
+    this.#deleted = new Uint8Array(this.#count);
+    this.#retrieved = new Uint8Array(this.#count);
+    for (const size of this.#sizes) this.#octets += size;
+  }
+
+  /** Looks at the disk first: programs such as procmail put mail into a Maildir without telling anybody. */
+  static async open(store: AccountStore, uidl: UidlFormat): Promise<Maildrop> {
+    const found = await store.mailbox('INBOX');
+    if (!found) throw new StoreError('not-found', 'the account has no INBOX');
+    await store.refresh(found.id);
+    const inbox = (await store.mailbox('INBOX')) ?? found;
+    const columns: Columns = { uids: [], sizes: [], unseen: [] };
+    for await (const batch of store.messages(inbox.id, [{ first: 1, last: '*' }])) {
+      for (const message of batch) {
+        columns.uids.push(message.uid);
+        columns.sizes.push(message.size);
+        columns.unseen.push(message.flags.some((flag) => flag.toLowerCase() === '\\seen') ? 0 : 1);
+      }
+    }
+    return new Maildrop(store, inbox, uidl, columns);
+  }
+
+  /** Messages not marked as deleted. */
+  get count(): number {
+    return this.#count;
+  }
+
+  /** Of those. */
+  get octets(): number {
+    return this.#octets;
+  }
+
+  /** Those not marked as deleted, in order. */
+  *entries(): Generator<Entry> {
+    for (let index = 0; index < this.#uids.length; index++)
+      if (this.#deleted[index] === 0) yield this.#at(index);
+  }
+
+  /** The message of that number. Throws Pop3Error when there is none, or it is marked as deleted. */
+  entry(text: string): Entry {
+    if (!/^\d{1,10}$/.test(text)) throw new Pop3SyntaxError('a message number is missing');
+    const index = Number(text) - 1;
+    if (this.#deleted[index] === undefined) throw new Pop3Error('no such message');
+    if (this.#deleted[index] === 1) throw new Pop3Error(`message ${index + 1} is marked as deleted`);
+    return this.#at(index);
+  }
+
+  uidl(entry: Entry): string {
+    return formatUidl(this.#uidl, entry.uid, this.#inbox.uidValidity);
+  }
+
+  raw(entry: Entry): Promise<RawMessage> {
+    return this.#store.raw(this.#inbox.id, entry.uid);
+  }
+
+  markDeleted(entry: Entry): void {
+    this.#deleted[entry.number - 1] = 1;
+    this.#count--;
+    this.#octets -= entry.size;
+  }
+
+  markRetrieved(entry: Entry): void {
+    this.#retrieved[entry.number - 1] = 1;
+  }
+
+  /** RSET: nothing is marked as deleted any more. */
+  reset(): void {
+    for (let index = 0; index < this.#uids.length; index++)
+      if (this.#deleted[index] === 1) {
+        this.#deleted[index] = 0;
+        this.#count++;
+        this.#octets += this.#sizes[index] ?? 0;
+      }
+  }
+
+  /** The UPDATE state: removes what is marked, and marks as seen what was retrieved and stays. Returns how many went. */
+  async update(options: { readonly seen: 'mark' | 'leave' }): Promise<number> {
+    const id = this.#inbox.id;
+    if (options.seen === 'mark') {
+      const seen = this.#pick(
+        (index) => this.#retrieved[index] === 1 && this.#unseen[index] === 1 && this.#deleted[index] === 0,
+      );
+      for (const uids of batches(seen))
+        await this.#store.setFlags(id, uids, { mode: 'add', flags: ['\\Seen'] });
+    }
+    let removed = 0;
+    const doomed = this.#pick((index) => this.#deleted[index] === 1);
+    for (const uids of batches(doomed)) removed += (await this.#store.expunge(id, uids)).length;
+    return removed;
+  }
+
+  #at(index: number): Entry {
+    return {
+      number: index + 1,
+      uid: (this.#uids[index] ?? 0) as Uid,
+      size: this.#sizes[index] ?? 0,
+    };
+  }
+
+  #pick(wanted: (index: number) => boolean): Uid[] {
+    const uids: Uid[] = [];
+    this.#uids.forEach((uid, index) => {
+      if (wanted(index)) uids.push(uid as Uid);
+    });
+    return uids;
+  }
+}
+
+interface Columns {
+  readonly uids: number[];
+  readonly sizes: number[];
+  readonly unseen: number[];
+}
+
+function* batches(uids: readonly Uid[]): Generator<readonly Uid[]> {
+  for (let at = 0; at < uids.length; at += BATCH) yield uids.slice(at, at + BATCH);
+}

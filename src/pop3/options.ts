@@ -1,0 +1,37 @@
+import { z } from 'zod';
+import { duration } from '../lib/options.ts';
+import { UIDL_FORMATS, type UidlFormat } from './uidl.ts';
+
+/** The settings of the POP3 server: `pop3:` in the configuration. Durations in milliseconds. */
+export interface Pop3Options {
+  readonly loginTimeout: number;
+  readonly idleTimeout: number;
+  readonly markSeen: boolean;
+  readonly uidl: UidlFormat;
+  readonly maxErrors: number;
+  readonly maxAuthFailures: number;
+}
+
+/** RFC 1939 3: an autologout timer is at least 10 minutes. */
+const MIN_IDLE = 10 * 60_000;
+
+export const pop3Options: z.ZodType<Pop3Options, object> = z.strictObject({
+  loginTimeout: duration().prefault('2m').describe('A client that has not logged in by then is cut off.'),
+  idleTimeout: duration()
+    .refine((ms) => ms >= MIN_IDLE, 'must be at least 10m')
+    .prefault('10m')
+    .describe('A client that says nothing for so long is cut off; RFC 1939 3 asks for at least 10m.'),
+  markSeen: z
+    .boolean()
+    .default(true)
+    .describe('Messages that were retrieved are marked as seen, for IMAP, when the session ends with QUIT.'),
+  uidl: z
+    .enum(UIDL_FORMATS)
+    .default('dovecot')
+    .describe(
+      'How unique ids are written. Clients that leave mail on the server fetch everything again when it changes: ' +
+        'after a migration that has kept the UIDs, set it to what the old server wrote (dovecot, cyrus, courier, uw).',
+    ),
+  maxErrors: z.int().min(1).default(20).describe('Wrong commands in a row before the session is ended.'),
+  maxAuthFailures: z.int().min(1).default(10).describe('Failed logins in one session before it is ended.'),
+});

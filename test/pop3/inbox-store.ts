@@ -1,0 +1,97 @@
+import type { AccountId } from '../../src/directory/directory.ts';
+import { type RawMessage, rawMessage } from '../../src/mail/raw-message.ts';
+import {
+  type AccountStore,
+  type EmailId,
+  type FlagChange,
+  type Mailbox,
+  type MailboxId,
+  type MailStore,
+  type Message,
+  type ModSeq,
+  StoreError,
+  type Uid,
+} from '../../src/store/store.ts';
+
+/** An account with nothing but an INBOX in memory: what POP3 sees of a store. */
+export class InboxStore {
+  readonly uidValidity = 1_224_498_663;
+  readonly messages: Map<number, { flags: Set<string>; raw: RawMessage }> = new Map();
+  /** UIDs of each call of expunge. */
+  readonly expunged: number[][] = [];
+  refreshed = 0;
+  failing: StoreError['kind'] | null = null;
+  #nextUid = 1;
+
+  add(content: string | RawMessage, flags: readonly string[] = []): number {
+    const raw = typeof content === 'string' ? rawMessage([Buffer.from(content, 'latin1')]) : content;
+    const uid = this.#nextUid++;
+    this.messages.set(uid, { flags: new Set(flags), raw });
+    return uid;
+  }
+
+  flags(uid: number): string[] {
+    return [...(this.messages.get(uid)?.flags ?? [])];
+  }
+
+  store(account: AccountId): AccountStore {
+    const id = 'inbox' as MailboxId;
+    const check = (): void => {
+      if (this.failing) throw new StoreError(this.failing, 'as the test wants it');
+    };
+    const message = (uid: number): Message => ({
+      mailbox: id,
+      uid: uid as Uid,
+      modSeq: 1 as ModSeq,
+      emailId: `e${uid}` as EmailId,
+      flags: this.flags(uid),
+      internalDate: 0,
+      savedDate: 0,
+      size: this.messages.get(uid)?.raw.size ?? 0,
+    });
+    const used: Partial<AccountStore> = {
+      account,
+      mailbox: async (path) =>
+        path === 'INBOX' ? ({ id, path, uidValidity: this.uidValidity } as Mailbox) : undefined,
+      refresh: async () => {
+        check();
+        this.refreshed++;
+      },
+      messages: async function* (this: InboxStore) {
+        const uids = [...this.messages.keys()];
+        for (let at = 0; at < uids.length; at += 100) yield uids.slice(at, at + 100).map(message);
+      }.bind(this),
+      raw: async (_id, uid) => {
+        const found = this.messages.get(uid);
+        if (!found) throw new StoreError('expunged', 'gone');
+        return found.raw;
+      },
+      setFlags: async (_id, uids, change: FlagChange) => {
+        for (const uid of uids) for (const flag of change.flags) this.messages.get(uid)?.flags.add(flag);
+        return { messages: [], conflicts: [] };
+      },
+      expunge: async (_id, uids) => {
+        check();
+        this.expunged.push([...uids]);
+        return uids.filter((uid) => this.messages.delete(uid));
+      },
+    };
+    return used as AccountStore;
+  }
+}
+
+/** A store of such accounts, made at first use. */
+export class InboxStores {
+  readonly #inboxes = new Map<string, InboxStore>();
+
+  inbox(account: string): InboxStore {
+    const inbox = this.#inboxes.get(account) ?? new InboxStore();
+    this.#inboxes.set(account, inbox);
+    return inbox;
+  }
+
+  asMailStore(): MailStore {
+    const used: Partial<MailStore> = { account: async (id) => this.inbox(id).store(id) };
+    return used as MailStore;
+  }
+}
