@@ -1,0 +1,140 @@
+import type { Clock } from '../lib/clock.ts';
+import type { Logger } from '../lib/logger.ts';
+import type { LineConnection } from '../net/connection.ts';
+import type { Sasl, SaslContext, SaslStep } from '../sasl/sasl.ts';
+import type { AccountStore, Flag, MailStore, Message } from '../store/store.ts';
+import type { FlagText } from './flag-text.ts';
+import type { ImapOptions } from './options.ts';
+import type { Parser } from './parser.ts';
+import type { Output } from './response.ts';
+import type { Selected } from './selected.ts';
+
+/**
+ * A command is a value in a file of its own. It is parsed to its end before any of it runs; the dispatcher in
+ * session.ts does everything that commands have in common.
+ */
+
+export type State = 'not-authenticated' | 'authenticated' | 'selected';
+
+/** What a client can switch on with ENABLE (RFC 5161), or by using it (CONDSTORE, RFC 7162 3.1). */
+export type Feature = 'CONDSTORE' | 'QRESYNC' | 'IMAP4REV2';
+
+/** What all sessions of one server share. */
+export interface ImapWorld {
+  readonly hostname: string;
+  readonly version: string;
+  readonly store: MailStore;
+  readonly sasl: Sasl;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly settings: ImapOptions;
+  readonly flagText: FlagText;
+  /** Whether a password may come without TLS from this address. */
+  allowPlaintext(ip: string): boolean;
+  /** Names of all capabilities of the loaded commands, items and keys. */
+  readonly capabilities: readonly string[];
+}
+
+/** What a command may do. */
+export interface ImapSession {
+  readonly world: ImapWorld;
+  readonly connection: LineConnection;
+  readonly log: Logger;
+  readonly out: Output;
+  readonly state: State;
+  /** The tag of the running command. */
+  readonly tag: string;
+  readonly enabled: ReadonlySet<Feature>;
+  /** The account's mail. A command that is not allowed before login may rely on it. */
+  readonly store: AccountStore;
+  /** The selected mailbox. A command that is only allowed in the selected state may rely on it. */
+  readonly selected: Selected;
+  readonly hasSelected: boolean;
+  /** How mailbox names are written to this client. */
+  readonly names: 'utf7' | 'utf8';
+
+  /** What CAPABILITY says now. */
+  capabilities(): string;
+  enable(feature: Feature): void;
+  /** A CONDSTORE enabling command: tells HIGHESTMODSEQ if it was the first (RFC 7162 3.1). */
+  enableCondstore(): void;
+  saslContext(): SaslContext;
+  /** Whether the password itself may be sent: TLS, or an address that is trusted. */
+  readonly plaintextAllowed: boolean;
+  /** The end of a SASL exchange or LOGIN: logs in, or throws the refusal. */
+  authenticated(step: SaslStep, mechanism: string): Promise<void>;
+  /** Reads a line that is not a command: SASL responses, DONE. Null when the peer is gone. */
+  readLine(maxBytes: number, timeoutMs: number): Promise<Buffer | null>;
+  /** Enters the selected state; `unwatch` is called when it is left. */
+  select(selected: Selected, unwatch: () => void): void;
+  deselect(): void;
+  /** Tells the client what has changed in the selected mailbox. */
+  tell(expunges: 'now' | 'later'): Promise<void>;
+  /** `FETCH` response text for flags that changed: FLAGS, with UID and MODSEQ where the client wants them. */
+  flagsOf(message: Message, also: { readonly uid: boolean }): string;
+  /** Announces keywords that the client has not heard of. */
+  tellKeywords(flags: readonly Flag[]): void;
+  /** Takes in messages that this session itself has put into the selected mailbox. */
+  catchUp(): Promise<void>;
+  /** The command wants the connection closed after its answer. */
+  logout(): void;
+}
+
+/** Written as `tag OK [code] text`. */
+export interface Ok {
+  readonly code?: string;
+  readonly text?: string;
+  /** The answer is about sequence numbers, which must not shift before the client has it. */
+  readonly expunges?: 'later';
+  /** Runs when the answer has been sent: STARTTLS. */
+  readonly afterwards?: () => Promise<void>;
+}
+
+/** Facts the dispatcher needs before it runs a command. */
+interface Facts {
+  readonly name: string;
+  readonly states: readonly State[];
+  /** Also understood with UID before it, or only so. */
+  readonly uid?: 'also' | 'only';
+  /** Announced by CAPABILITY because this command is loaded. */
+  readonly capability?: string | readonly string[];
+  /**
+   * `held`: the client may hear of no EXPUNGE while this command runs, since its sequence numbers would shift
+   * (RFC 9051 7.5.1). With UID before it that does not apply.
+   */
+  readonly expunges?: 'held';
+  /** Messages come as literals, not into memory: what stands before a literal is looked at when it is announced. */
+  readonly literals?: LiteralPolicy;
+}
+
+/** Says what to do with a literal that the bytes so far announce. Throws ImapNo or ImapBad to refuse it unread. */
+export type LiteralPolicy = (
+  session: ImapSession,
+  p: Parser,
+  size: number,
+) => Promise<'argument' | 'message'>;
+
+export interface Command extends Facts {
+  prepare(p: Parser): (session: ImapSession) => Promise<Ok | undefined>;
+}
+
+/** A command is parsed to its end before any of it runs; `run` gets the type `parse` returns. */
+export function command<Args>(
+  definition: Facts & {
+    parse(p: Parser): Args;
+    run(session: ImapSession, args: Args): Promise<Ok | undefined>;
+  },
+): Command {
+  const { parse, run, ...facts } = definition;
+  return {
+    ...facts,
+    prepare(p) {
+      const args = parse(p);
+      p.end();
+      return (session) => run(session, args);
+    },
+  };
+}
+
+/** For commands without arguments. */
+export function nothing(): void {}

@@ -1,0 +1,89 @@
+import { type RawMessage, rawMessage } from '../../mail/raw-message.ts';
+import type { Mailbox } from '../../store/store.ts';
+import { type Command, command, type ImapSession } from '../command.ts';
+import { ImapBad, ImapNo, noSuchDestination, tryCreate } from '../errors.ts';
+import { LiteralAhead, type Parser } from '../parser.ts';
+
+interface Arguments {
+  readonly path: string;
+  readonly flags: readonly string[];
+  readonly date: number | null;
+  readonly message: RawMessage;
+}
+
+/** APPEND (RFC 9051 6.3.12), literal8 included (RFC 3516 4.4); refused before the message is sent where possible. */
+export const append: Command = command({
+  name: 'APPEND',
+  states: ['authenticated', 'selected'],
+  capability: 'UIDPLUS',
+
+  async literals(session, p, size) {
+    let path: string;
+    try {
+      path = p.sp().mailbox();
+    } catch (error) {
+      if (error instanceof LiteralAhead) return 'argument';
+      throw error;
+    }
+    options(p);
+    try {
+      p.message();
+    } catch (error) {
+      if (!(error instanceof LiteralAhead)) throw error;
+      await admit(session, path, size);
+      return 'message';
+    }
+    throw new ImapBad('One message at a time', p.at);
+  },
+
+  parse(p): Arguments {
+    const path = p.sp().mailbox();
+    const { flags, date } = options(p);
+    const message = p.message();
+    return { path, flags, date, message: Buffer.isBuffer(message) ? rawMessage([message]) : message };
+  },
+
+  async run(session, { path, flags, date, message }) {
+    const { store, world } = session;
+    if (message.size === 0) throw new ImapNo('There is no message', 'CANNOT');
+    const mailbox = await destination(session, path);
+    const internalDate = date ?? world.clock.now().getTime();
+    const appended = await store.append(mailbox.id, message, { flags, internalDate }).catch((error) => {
+      throw tryCreate(error);
+    });
+    if (session.hasSelected && session.selected.id === mailbox.id) await session.catchUp();
+    return { code: `APPENDUID ${mailbox.uidValidity} ${appended.uid}` };
+  },
+});
+
+function options(p: Parser): { flags: readonly string[]; date: number | null } {
+  p.sp();
+  let flags: readonly string[] = [];
+  let date: number | null = null;
+  if (p.isList) {
+    flags = p.flagList();
+    p.sp();
+  }
+  if (p.isQuoted) {
+    date = p.dateTime();
+    p.sp();
+  }
+  return { flags, date };
+}
+
+/** Refuses what is bound to fail before the client sends it (RFC 7889 3, RFC 9208 4.1.3). */
+async function admit(session: ImapSession, path: string, size: number): Promise<void> {
+  const limit = session.world.settings.maxMessageSize;
+  if (size > limit) throw new ImapNo(`Messages may have ${limit} octets`, 'TOOBIG');
+  await destination(session, path);
+  const { usedBytes, limitBytes } = await session.store.quota();
+  if (limitBytes !== null && usedBytes + size > limitBytes)
+    throw new ImapNo('The mailbox is full', 'OVERQUOTA');
+}
+
+/** The mailbox a message is to go to. */
+export async function destination({ store }: ImapSession, path: string): Promise<Mailbox> {
+  const mailbox = await store.mailbox(path.replace(/\/$/, ''));
+  if (!mailbox?.selectable) throw noSuchDestination();
+  return mailbox;
+}

@@ -1,0 +1,82 @@
+import type { Mailbox, Uid, UidPair } from '../../store/store.ts';
+import { type Command, command, type ImapSession, type Ok } from '../command.ts';
+import { ImapNo, tryCreate } from '../errors.ts';
+import type { Parser } from '../parser.ts';
+import { formatSet, type SequenceSet } from '../sequence-set.ts';
+import { destination } from './append.ts';
+import { afterExpunge, writable } from './expunge.ts';
+
+interface Arguments {
+  readonly set: SequenceSet;
+  readonly path: string;
+  readonly by: 'uid' | 'sequence';
+}
+
+/** COPY and UID COPY (RFC 9051 6.4.7). */
+export const copy: Command = command({
+  name: 'COPY',
+  states: ['selected'],
+  uid: 'also',
+  capability: 'UIDPLUS',
+  parse,
+  async run(session, args): Promise<Ok | undefined> {
+    const { mailbox, uids } = await prepare(session, args);
+    const { store, selected } = session;
+    if (uids.length === 0) return undefined;
+    const pairs = await store.copy(selected.id, uids, mailbox.id).catch((error) => {
+      throw tryCreate(error);
+    });
+    if (mailbox.id === selected.id) await session.catchUp();
+    if (pairs.length === 0) throw gone();
+    return { code: copyUid(mailbox, pairs) };
+  },
+});
+
+/** MOVE and UID MOVE (RFC 6851, RFC 9051 6.4.8). */
+export const move: Command = command({
+  name: 'MOVE',
+  states: ['selected'],
+  uid: 'also',
+  capability: 'MOVE',
+  parse,
+  async run(session, args): Promise<Ok | undefined> {
+    writable(session);
+    const { mailbox, uids } = await prepare(session, args);
+    const { store, selected, out } = session;
+    if (uids.length === 0) return undefined;
+    const pairs = await store.move(selected.id, uids, mailbox.id).catch((error) => {
+      throw tryCreate(error);
+    });
+    if (pairs.length === 0) throw gone();
+    // Before the EXPUNGEs, so that the client knows where the messages went (RFC 6851 4.3).
+    out.untagged(`OK [${copyUid(mailbox, pairs)}] Moved`);
+    selected.expungedHere(pairs.map((pair) => pair.from));
+    if (mailbox.id === selected.id) await session.catchUp();
+    return afterExpunge(session);
+  },
+});
+
+function parse(p: Parser): Arguments {
+  const set = p.sp().sequenceSet();
+  const path = p.sp().mailbox();
+  return { set, path, by: p.uid ? 'uid' : 'sequence' };
+}
+
+async function prepare(
+  session: ImapSession,
+  { set, path, by }: Arguments,
+): Promise<{ readonly mailbox: Mailbox; readonly uids: readonly Uid[] }> {
+  const { selected } = session;
+  const uids = [...selected.uidsIn(selected.resolve(set, by))];
+  return { mailbox: await destination(session, path), uids };
+}
+
+function copyUid(mailbox: Mailbox, pairs: readonly UidPair[]): string {
+  const from = formatSet(pairs.map((pair) => pair.from));
+  const to = formatSet(pairs.map((pair) => pair.to));
+  return `COPYUID ${mailbox.uidValidity} ${from} ${to}`;
+}
+
+function gone(): ImapNo {
+  return new ImapNo('The messages are gone', 'EXPUNGEISSUED');
+}

@@ -1,0 +1,34 @@
+import { type Command, command, type Feature } from '../command.ts';
+
+/** What ENABLE turns on here; QRESYNC brings CONDSTORE with it (RFC 7162 3.2.3). */
+const FEATURES: ReadonlyMap<string, Feature> = new Map([
+  ['CONDSTORE', 'CONDSTORE'],
+  ['QRESYNC', 'QRESYNC'],
+]);
+
+/** ENABLE (RFC 5161, RFC 9051 6.3.1). Unknown names are ignored. */
+export const enable: Command = command({
+  name: 'ENABLE',
+  states: ['authenticated', 'selected'],
+  capability: ['ENABLE', 'CONDSTORE', 'QRESYNC'],
+
+  parse(p) {
+    const names: string[] = [];
+    do names.push(p.sp().atom().toUpperCase());
+    while (!p.atEnd);
+    return names;
+  },
+
+  async run(session, names) {
+    const enabled: string[] = [];
+    for (const name of new Set(names)) {
+      const feature = FEATURES.get(name);
+      if (!feature || session.enabled.has(feature)) continue;
+      if (feature === 'QRESYNC') session.enable(feature);
+      session.enableCondstore();
+      enabled.push(name);
+    }
+    session.out.untagged(enabled.length > 0 ? `ENABLED ${enabled.join(' ')}` : 'ENABLED');
+    return undefined;
+  },
+});

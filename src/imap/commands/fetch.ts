@@ -1,0 +1,280 @@
+import { ConnectionLost } from '../../net/errors.ts';
+import type { Flag, Message, ModSeq, Summary, Uid, UidRange } from '../../store/store.ts';
+import { type Command, command, type ImapSession, type Ok } from '../command.ts';
+import { ImapBad, ImapNo } from '../errors.ts';
+import { fetchItems } from '../fetch/index.ts';
+import type { FetchAttribute, FetchItem, Literal } from '../fetch/item.ts';
+import { FetchedMessage } from '../fetched-message.ts';
+import type { Parser } from '../parser.ts';
+import { tellVanished } from '../qresync.ts';
+import { normalise, type SequenceSet } from '../sequence-set.ts';
+
+/** Messages whose summaries or headers are in memory at a time. */
+const BATCH = 250;
+/** Items of one command; each is printed for each message. */
+const MAX_ITEMS = 100;
+
+const ITEMS: ReadonlyMap<string, FetchItem> = new Map(fetchItems.map((item) => [item.name, item]));
+
+/** RFC 9051 6.4.5. */
+const MACROS: ReadonlyMap<string, readonly string[]> = new Map([
+  ['FAST', ['FLAGS', 'INTERNALDATE', 'RFC822.SIZE']],
+  ['ALL', ['FLAGS', 'INTERNALDATE', 'RFC822.SIZE', 'ENVELOPE']],
+  ['FULL', ['FLAGS', 'INTERNALDATE', 'RFC822.SIZE', 'ENVELOPE', 'BODY']],
+]);
+
+interface Wanted {
+  readonly name: string;
+  readonly attribute: FetchAttribute;
+  readonly condstore: boolean;
+}
+
+interface Arguments {
+  readonly set: SequenceSet;
+  readonly by: 'uid' | 'sequence';
+  readonly items: readonly Wanted[];
+  readonly changedSince: ModSeq | null;
+  /** Where VANISHED stands in the command. */
+  readonly vanishedAt: number | null;
+}
+
+/** FETCH and UID FETCH (RFC 9051 6.4.5), with CHANGEDSINCE and VANISHED (RFC 7162 3.1.4.1, 3.2.6). */
+export const fetch: Command = command({
+  name: 'FETCH',
+  states: ['selected'],
+  uid: 'also',
+  capability: ['CONDSTORE', 'QRESYNC'],
+  expunges: 'held',
+  parse,
+
+  async run(session, args): Promise<Ok | undefined> {
+    const { selected } = session;
+    const { changedSince } = args;
+    if (args.vanishedAt !== null && !session.enabled.has('QRESYNC'))
+      throw new ImapBad('ENABLE QRESYNC comes first', args.vanishedAt);
+    const ranges = selected.resolve(args.set, args.by);
+    if (changedSince !== null || args.items.some((item) => item.condstore)) session.enableCondstore();
+    if (args.vanishedAt !== null && changedSince !== null) {
+      const asked = args.set.ranges === '$' ? ranges : normalise(args.set.ranges, selected.lastUid);
+      await tellVanished(session, asked, changedSince);
+    }
+    if (ranges.length === 0) return undefined;
+    const printer = new Printer(session, args);
+    let found = 0;
+    for await (const batch of session.store.messages(selected.id, ranges, changedSince ?? undefined)) {
+      found += batch.length;
+      for (let at = 0; at < batch.length; at += printer.batch)
+        await printer.print(batch.slice(at, at + printer.batch));
+    }
+    // A UID that is gone is ignored; a sequence number means a message (RFC 9051 6.4.9, RFC 2180 4.1).
+    if (args.by === 'sequence' && changedSince === null && (printer.gone || found < count(session, ranges)))
+      throw new ImapNo('Some of the messages are gone', 'EXPUNGEISSUED');
+    return undefined;
+  },
+});
+
+function parse(p: Parser): Arguments {
+  const set = p.sp().sequenceSet();
+  p.sp();
+  const at = p.at;
+  const items = p.isList ? p.list(item) : (macro(p) ?? [item(p)]);
+  if (items.length > MAX_ITEMS) p.fail('Too many items', at);
+  let changedSince: ModSeq | null = null;
+  let vanishedAt: number | null = null;
+  if (!p.atEnd)
+    p.sp().list((modifier) => {
+      const where = modifier.at;
+      const name = modifier.keyword();
+      if (name === 'CHANGEDSINCE') changedSince = modifier.sp().number64() as ModSeq;
+      else if (name === 'VANISHED' && p.uid) vanishedAt = where;
+      else modifier.fail('No such modifier here', where);
+    });
+  if (vanishedAt !== null && changedSince === null) p.fail('VANISHED needs CHANGEDSINCE', vanishedAt);
+  const names = new Set(items.map((wanted) => wanted.name));
+  // UID FETCH tells the UID, CHANGEDSINCE the MODSEQ, asked for or not (RFC 9051 6.4.9, RFC 7162 3.1.4.1).
+  if (p.uid && !names.has('UID')) items.unshift(named('UID', p));
+  if (changedSince !== null && !names.has('MODSEQ')) items.push(named('MODSEQ', p));
+  return { set, by: p.uid ? 'uid' : 'sequence', items, changedSince, vanishedAt };
+}
+
+function macro(p: Parser): Wanted[] | undefined {
+  for (const [name, items] of MACROS)
+    if (p.isWord(name)) {
+      p.take(name);
+      return items.map((each) => named(each, p));
+    }
+  return undefined;
+}
+
+function item(p: Parser): Wanted {
+  const at = p.at;
+  const name = p.keyword();
+  return ITEMS.has(name) ? named(name, p) : p.fail('No such item', at);
+}
+
+function named(name: string, p: Parser): Wanted {
+  const found = ITEMS.get(name);
+  if (!found) return p.fail('No such item');
+  return { name, attribute: found.parse(p), condstore: found.condstore === true };
+}
+
+function count({ selected }: ImapSession, ranges: readonly UidRange[]): number {
+  let messages = 0;
+  for (const range of ranges) {
+    const last = range.last === '*' ? selected.lastUid : range.last;
+    messages += selected.sequenceOf(last) - selected.sequenceOf(range.first) + 1;
+  }
+  return messages;
+}
+
+/** Prints FETCH responses, batch by batch. */
+class Printer {
+  /** A message went while it was printed. */
+  gone = false;
+  readonly batch: number;
+  readonly #session: ImapSession;
+  readonly #attributes: readonly FetchAttribute[];
+  /** Names of the items that are asked for. */
+  readonly #shown: ReadonlySet<string>;
+  readonly #summaries: boolean;
+  readonly #headers: boolean;
+  readonly #setsSeen: boolean;
+
+  constructor(session: ImapSession, args: Arguments) {
+    this.#session = session;
+    this.#attributes = args.items.map((wanted) => wanted.attribute);
+    this.#shown = new Set(args.items.map((wanted) => wanted.name));
+    this.#summaries = this.#attributes.some((attribute) => attribute.needs === 'summary');
+    this.#headers = this.#attributes.some((attribute) => attribute.needs === 'header');
+    this.#setsSeen =
+      session.selected.access === 'read-write' && this.#attributes.some((attribute) => attribute.seen);
+    const plain = !this.#summaries && !this.#headers && !this.#setsSeen;
+    this.batch = plain ? Number.MAX_SAFE_INTEGER : BATCH;
+  }
+
+  async print(found: readonly Message[]): Promise<void> {
+    const { store, selected, out } = this.#session;
+    const known = found.filter((message) => selected.sequenceOf(message.uid) > 0);
+    const newlySeen = new Set<Uid>();
+    const messages = this.#setsSeen ? await this.#see(known, newlySeen) : known;
+    const uids = messages.map((message) => message.uid);
+    const summaries = new Map<Uid, Summary>();
+    if (this.#summaries)
+      for await (const batch of store.summaries(selected.id, uids))
+        for (const summary of batch) summaries.set(summary.uid, summary);
+    const headers = new Map<Uid, Uint8Array>();
+    if (this.#headers)
+      for await (const batch of store.headers(selected.id, uids))
+        for (const { uid, header } of batch) headers.set(uid, header);
+
+    for (const message of messages) {
+      const summary = summaries.get(message.uid);
+      const header = headers.get(message.uid);
+      if ((this.#summaries && !summary) || (this.#headers && !header)) {
+        this.gone = true;
+        continue;
+      }
+      const flags = this.#flags(message.flags, selected.isRecent(message.uid));
+      const fetched = new FetchedMessage({ store, mailbox: selected.id, message, flags, summary, header });
+      const line = this.#line(fetched, newlySeen.has(message.uid));
+      if (typeof line === 'string') out.add(line);
+      else await line;
+      if (out.full) await out.flush();
+    }
+  }
+
+  #flags(flags: readonly Flag[], recent: boolean): string {
+    this.#session.tellKeywords(flags);
+    return this.#session.world.flagText.of(flags, recent);
+  }
+
+  /** Sets \Seen; the messages as they are then. The client is told with the same response (RFC 9051 6.4.5). */
+  async #see(messages: readonly Message[], newlySeen: Set<Uid>): Promise<readonly Message[]> {
+    const { store, selected } = this.#session;
+    const unseen = messages
+      .filter((message) => !message.flags.includes('\\Seen'))
+      .map((message) => message.uid);
+    if (unseen.length === 0) return messages;
+    const result = await store.setFlags(selected.id, unseen, { mode: 'add', flags: ['\\Seen'] });
+    selected.changedHere(result.messages, 'told');
+    const changed = new Map(result.messages.map((message) => [message.uid, message]));
+    for (const uid of changed.keys()) newlySeen.add(uid);
+    return messages.map((message) => changed.get(message.uid) ?? message);
+  }
+
+  /** The response as a string, or a promise when something had to be read: then it has been added already. */
+  #line(fetched: FetchedMessage, seenNow: boolean): string | Promise<void> {
+    const sequence = this.#session.selected.sequenceOf(fetched.message.uid);
+    const values: (string | Promise<string | Literal>)[] = [];
+    let plain = true;
+    for (const attribute of this.#attributes) {
+      const value = attribute.print(fetched);
+      if (typeof value !== 'string') plain = false;
+      values.push(value);
+    }
+    if (seenNow) values.push(...this.#changes(fetched));
+    const head = `* ${sequence} FETCH (`;
+    return plain ? `${head}${values.join(' ')})\r\n` : this.#stream(head, values);
+  }
+
+  /** What a message that got \Seen by this command must show beside what was asked for (RFC 7162 3.2.4). */
+  #changes({ message, flags }: FetchedMessage): string[] {
+    const changes: string[] = [];
+    const condstore = this.#session.enabled.has('CONDSTORE');
+    if (!this.#shown.has('FLAGS')) changes.push(`FLAGS ${flags}`);
+    if (condstore && !this.#shown.has('UID')) changes.push(`UID ${message.uid}`);
+    if (condstore && !this.#shown.has('MODSEQ')) changes.push(`MODSEQ (${message.modSeq})`);
+    return changes;
+  }
+
+  async #stream(head: string, values: readonly (string | Promise<string | Literal>)[]): Promise<void> {
+    const settled = await Promise.allSettled(values);
+    const ready: (string | Literal)[] = [];
+    let failure: unknown;
+    for (const value of settled)
+      if (value.status === 'fulfilled') ready.push(value.value);
+      else failure ??= value.reason;
+    if (failure !== undefined) {
+      for (const value of ready) if (typeof value !== 'string') await abandon(value);
+      if (!isGone(failure)) throw failure;
+      this.gone = true;
+      return;
+    }
+    const { out } = this.#session;
+    out.add(head);
+    for (const [i, value] of ready.entries()) {
+      if (i > 0) out.add(' ');
+      if (typeof value === 'string') out.add(value);
+      else await this.#literal(value);
+    }
+    out.add(')\r\n');
+  }
+
+  async #literal(literal: Literal): Promise<void> {
+    const { out, log } = this.#session;
+    out.add(`${literal.head} ${literal.literal8 ? '~' : ''}{${literal.size}}\r\n`);
+    let left = literal.size;
+    try {
+      for await (const chunk of literal.chunks) {
+        left -= chunk.length;
+        if (left < 0) break;
+        await out.chunk(chunk);
+      }
+      if (left !== 0) throw new Error('a message has not the size that the index says');
+    } catch (error) {
+      if (error instanceof ConnectionLost) throw error;
+      // The client waits for the rest of a literal that will not come: only closing ends that.
+      log.error({ err: error }, 'imap fetch broke off');
+      throw new ConnectionLost(error);
+    }
+  }
+}
+
+function isGone(error: unknown): boolean {
+  return error instanceof Error && 'kind' in error && error.kind === 'expunged';
+}
+
+/** Lets go of a file that was opened for nothing. */
+async function abandon(literal: Literal): Promise<void> {
+  for await (const _ of literal.chunks) return;
+}

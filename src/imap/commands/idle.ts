@@ -1,0 +1,106 @@
+import { ConnectionLost } from '../../net/errors.ts';
+import { type Command, command, type ImapSession, nothing } from '../command.ts';
+import { ImapBad } from '../errors.ts';
+
+/** `DONE`, and some room to see what came instead. */
+const MAX_DONE = 100;
+
+/** IDLE (RFC 2177, RFC 9051 6.3.13): what changes is told as it happens, until DONE. */
+export const idle: Command = command({
+  name: 'IDLE',
+  states: ['authenticated', 'selected'],
+  capability: 'IDLE',
+  parse: nothing,
+
+  async run(session) {
+    session.out.add('+ idling\r\n');
+    if (session.hasSelected) await session.store.refresh(session.selected.id);
+    await session.tell('now');
+    const news = new News(session);
+    const keepAlive = new Repeat(session, session.world.settings.keepAlive, () => {
+      session.out.untagged('OK Still here');
+      return session.out.flush();
+    });
+    const refresh = new Repeat(session, session.world.settings.refresh, async () => {
+      if (session.hasSelected) await session.store.refresh(session.selected.id);
+    });
+    try {
+      const line = await session.readLine(MAX_DONE, session.world.settings.idleTimeout);
+      if (line === null) throw new ConnectionLost();
+      if (!/^done$/i.test(line.toString('latin1'))) throw new ImapBad('IDLE ends with DONE');
+    } finally {
+      keepAlive.stop();
+      refresh.stop();
+      await news.stop();
+    }
+    return { text: 'IDLE completed' };
+  },
+});
+
+/** Tells what is pending, many changes of one moment together, one telling at a time. */
+class News {
+  readonly #session: ImapSession;
+  #telling: Promise<void> | null = null;
+  #stopped = false;
+
+  constructor(session: ImapSession) {
+    this.#session = session;
+    if (session.hasSelected) session.selected.onPending = () => this.#wake();
+  }
+
+  /** Resolves when nothing is being told any more. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    if (this.#session.hasSelected) this.#session.selected.onPending = null;
+    await this.#telling;
+  }
+
+  #wake(): void {
+    this.#telling ??= this.#tell().finally(() => {
+      this.#telling = null;
+    });
+  }
+
+  async #tell(): Promise<void> {
+    const session = this.#session;
+    try {
+      // Changes that are committed together are announced one after the other.
+      await new Promise<void>((resolve) => setImmediate(resolve));
+      while (!this.#stopped && session.hasSelected && session.selected.hasPending) {
+        await session.tell('now');
+        await session.out.flush();
+      }
+    } catch (error) {
+      // Whoever reads the line hears of a lost connection by itself; anything else is a bug of ours.
+      if (!(error instanceof ConnectionLost)) session.log.error({ err: error }, 'imap idle failed');
+      session.connection.destroy();
+    }
+  }
+}
+
+/** Does something again and again while the client waits. */
+class Repeat {
+  readonly #abort = new AbortController();
+
+  constructor(session: ImapSession, ms: number, action: () => Promise<void>) {
+    void this.#run(session, ms, action);
+  }
+
+  stop(): void {
+    this.#abort.abort();
+  }
+
+  async #run(session: ImapSession, ms: number, action: () => Promise<void>): Promise<void> {
+    const { signal } = this.#abort;
+    try {
+      for (;;) {
+        await session.world.clock.sleep(ms, signal);
+        if (signal.aborted) return;
+        await action();
+      }
+    } catch (error) {
+      if (signal.aborted || error instanceof ConnectionLost) return;
+      session.log.error({ err: error }, 'imap idle failed');
+    }
+  }
+}

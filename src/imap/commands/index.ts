@@ -1,0 +1,63 @@
+import type { Command } from '../command.ts';
+import { append } from './append.ts';
+import { authenticate } from './authenticate.ts';
+import { capability } from './capability.ts';
+import { close } from './close.ts';
+import { copy, move } from './copy.ts';
+import { create } from './create.ts';
+import { remove, rename } from './delete.ts';
+import { enable } from './enable.ts';
+import { expunge } from './expunge.ts';
+import { fetch } from './fetch.ts';
+import { id } from './id.ts';
+import { idle } from './idle.ts';
+import { list } from './list.ts';
+import { login } from './login.ts';
+import { logout } from './logout.ts';
+import { lsub } from './lsub.ts';
+import { namespace } from './namespace.ts';
+import { check, noop } from './noop.ts';
+import { getQuota, getQuotaRoot } from './quota.ts';
+import { search } from './search.ts';
+import { examine, select } from './select.ts';
+import { starttls } from './starttls.ts';
+import { status } from './status.ts';
+import { store } from './store.ts';
+import { subscribe, unsubscribe } from './subscribe.ts';
+import { unselect } from './unselect.ts';
+
+/** All commands. */
+export const commands: readonly Command[] = [
+  append,
+  authenticate,
+  capability,
+  check,
+  close,
+  copy,
+  create,
+  enable,
+  examine,
+  expunge,
+  fetch,
+  getQuota,
+  getQuotaRoot,
+  id,
+  idle,
+  list,
+  login,
+  logout,
+  lsub,
+  move,
+  namespace,
+  noop,
+  remove,
+  rename,
+  search,
+  select,
+  starttls,
+  status,
+  store,
+  subscribe,
+  unselect,
+  unsubscribe,
+];

@@ -1,0 +1,198 @@
+import type { Mailbox, SpecialUse } from '../../store/store.ts';
+import { type Command, command, type ImapSession } from '../command.ts';
+import { ImapBad } from '../errors.ts';
+import { listPattern, type Matcher, SEPARATOR } from '../list-pattern.ts';
+import type { Parser } from '../parser.ts';
+import { mailboxName } from '../response.ts';
+import { parseStatusItems, tellStatus } from '../status-items.ts';
+
+/** Patterns in one command; each is tried on each mailbox. */
+const MAX_PATTERNS = 100;
+
+type SelectOption = 'SUBSCRIBED' | 'REMOTE' | 'RECURSIVEMATCH' | 'SPECIAL-USE';
+const SELECT_OPTIONS: readonly string[] = [
+  'SUBSCRIBED',
+  'REMOTE',
+  'RECURSIVEMATCH',
+  'SPECIAL-USE',
+] satisfies SelectOption[];
+const RETURN_OPTIONS: readonly string[] = ['SUBSCRIBED', 'CHILDREN', 'SPECIAL-USE'];
+
+export const USE_ATTRIBUTES: Readonly<Record<SpecialUse, string>> = {
+  archive: '\\Archive',
+  drafts: '\\Drafts',
+  junk: '\\Junk',
+  sent: '\\Sent',
+  trash: '\\Trash',
+  flagged: '\\Flagged',
+  all: '\\All',
+};
+
+interface Arguments {
+  readonly form: 'basic' | 'extended';
+  readonly select: ReadonlySet<string>;
+  readonly reference: string;
+  readonly patterns: readonly string[];
+  readonly returned: ReadonlySet<string>;
+  readonly status: readonly string[] | null;
+}
+
+/** One name to list: a mailbox, a parent of mailboxes, or a subscription without either. */
+interface Entry {
+  readonly path: string;
+  readonly mailbox: Mailbox | null;
+  readonly subscribed: boolean;
+}
+
+/** LIST (RFC 9051 6.3.9, RFC 5258), with STATUS (RFC 5819) and special uses (RFC 6154). */
+export const list: Command = command({
+  name: 'LIST',
+  states: ['authenticated', 'selected'],
+  capability: ['LIST-EXTENDED', 'LIST-STATUS', 'CHILDREN', 'SPECIAL-USE'],
+  parse,
+
+  async run(session, args) {
+    const { out, store } = session;
+    if (args.form === 'basic' && args.patterns[0] === '') {
+      // A question for the separator (RFC 9051 6.3.9).
+      out.untagged(`LIST (\\NoSelect) "${SEPARATOR}" ""`);
+      return undefined;
+    }
+    const entries = await allEntries(session, args.select.has('SUBSCRIBED'));
+    const parents = parentsOf(entries, () => true);
+    const wanted = parentsOf(entries, (entry) => isSelected(entry, args.select));
+    const matchers = args.patterns
+      .filter((pattern) => pattern !== '')
+      .map((p) => listPattern(args.reference + p));
+    const matching = (path: string): boolean => matchers.some((matches) => matches(path));
+
+    for (const entry of entries) {
+      if (!matching(entry.path)) continue;
+      const chosen = isSelected(entry, args.select);
+      const childInfo =
+        args.select.has('RECURSIVEMATCH') && hidesMatch(entry.path, entries, args.select, matching, wanted);
+      if (!chosen && !childInfo) continue;
+      const attributes = attributesOf(entry, args, parents);
+      const extended = childInfo ? ' ("CHILDINFO" ("SUBSCRIBED"))' : '';
+      const name = mailboxName(entry.path, session.names);
+      out.untagged(`LIST (${attributes.join(' ')}) "${SEPARATOR}" ${name}${extended}`);
+      if (args.status && entry.mailbox?.selectable) {
+        const mailbox = await store.mailbox(entry.path);
+        if (mailbox?.selectable) await tellStatus(session, mailbox, args.status);
+      }
+      if (out.full) await out.flush();
+    }
+    return undefined;
+  },
+});
+
+function parse(p: Parser): Arguments {
+  let form: 'basic' | 'extended' = 'basic';
+  const select = new Set<string>();
+  p.sp();
+  if (p.isList) {
+    form = 'extended';
+    const at = p.at;
+    p.list((item) => select.add(option(item, SELECT_OPTIONS)), 'empty');
+    // RFC 5258 3: it says how another option selects, and cannot stand alone.
+    if (select.has('RECURSIVEMATCH') && !select.has('SUBSCRIBED') && !select.has('SPECIAL-USE'))
+      p.fail('RECURSIVEMATCH needs another selection option', at);
+    p.sp();
+  }
+  const reference = p.decodeMailbox(p.astring());
+  p.sp();
+  let patterns: string[];
+  if (p.isList) {
+    form = 'extended';
+    const at = p.at;
+    patterns = p.list((item) => item.listMailbox());
+    if (patterns.length > MAX_PATTERNS) throw new ImapBad('Too many patterns', at);
+  } else patterns = [p.listMailbox()];
+  const returned = new Set<string>();
+  let status: readonly string[] | null = null;
+  if (!p.atEnd) {
+    form = 'extended';
+    p.sp().take('RETURN').sp();
+    p.list((item) => {
+      const at = item.at;
+      const name = item.atom().toUpperCase();
+      if (name === 'STATUS') status = parseStatusItems(item.sp());
+      else if (RETURN_OPTIONS.includes(name)) returned.add(name);
+      else item.fail('No such return option', at);
+    }, 'empty');
+  }
+  return { form, select, reference, patterns, returned, status };
+}
+
+function option(p: Parser, known: readonly string[]): string {
+  const at = p.at;
+  const name = p.atom().toUpperCase();
+  return known.includes(name) ? name : p.fail('No such selection option', at);
+}
+
+/** All names, INBOX first, parents before children. */
+async function allEntries({ store }: ImapSession, subscriptions: boolean): Promise<readonly Entry[]> {
+  const entries = new Map<string, Entry>();
+  for (const mailbox of await store.mailboxes())
+    entries.set(mailbox.path, { path: mailbox.path, mailbox, subscribed: mailbox.subscribed });
+  if (subscriptions)
+    for (const path of await store.subscriptions())
+      entries.set(path, { path, mailbox: entries.get(path)?.mailbox ?? null, subscribed: true });
+  // Parents that are nothing themselves have a name all the same.
+  for (const path of [...entries.keys()])
+    for (const parent of ancestors(path))
+      if (!entries.has(parent)) entries.set(parent, { path: parent, mailbox: null, subscribed: false });
+  return [...entries.values()].sort((a, b) => sortKey(a.path).localeCompare(sortKey(b.path), 'en'));
+}
+
+function sortKey(path: string): string {
+  return path === 'INBOX' || path.startsWith('INBOX/') ? `\u0001${path}` : path.replaceAll('/', '\u0001');
+}
+
+function isSelected(entry: Entry, select: ReadonlySet<string>): boolean {
+  if (select.has('SUBSCRIBED') && !entry.subscribed) return false;
+  if (select.has('SPECIAL-USE') && !entry.mailbox?.specialUse) return false;
+  // A name that is only a parent is listed where no selection asks for more.
+  return entry.mailbox !== null || entry.subscribed || !select.has('SUBSCRIBED');
+}
+
+/** The names above the entries that qualify. */
+function parentsOf(entries: readonly Entry[], qualifies: (entry: Entry) => boolean): ReadonlySet<string> {
+  const parents = new Set<string>();
+  for (const entry of entries)
+    if (qualifies(entry)) for (const parent of ancestors(entry.path)) parents.add(parent);
+  return parents;
+}
+
+function* ancestors(path: string): Generator<string> {
+  for (let at = path.lastIndexOf(SEPARATOR); at > 0; at = path.lastIndexOf(SEPARATOR, at - 1))
+    yield path.slice(0, at);
+}
+
+/** Whether a selected name below `path` is not listed itself, since no pattern matches it (RFC 5258 3.5). */
+function hidesMatch(
+  path: string,
+  entries: readonly Entry[],
+  select: ReadonlySet<string>,
+  matching: Matcher,
+  wanted: ReadonlySet<string>,
+): boolean {
+  if (!wanted.has(path)) return false;
+  return entries.some(
+    (entry) =>
+      entry.path.startsWith(`${path}${SEPARATOR}`) && isSelected(entry, select) && !matching(entry.path),
+  );
+}
+
+function attributesOf(entry: Entry, args: Arguments, parents: ReadonlySet<string>): string[] {
+  const attributes: string[] = [];
+  if (!entry.mailbox?.selectable) {
+    if (args.form === 'extended') attributes.push('\\NonExistent');
+    attributes.push('\\NoSelect');
+  }
+  attributes.push(parents.has(entry.path) ? '\\HasChildren' : '\\HasNoChildren');
+  if (entry.subscribed && (args.returned.has('SUBSCRIBED') || args.select.has('SUBSCRIBED')))
+    attributes.push('\\Subscribed');
+  if (entry.mailbox?.specialUse) attributes.push(USE_ATTRIBUTES[entry.mailbox.specialUse]);
+  return attributes;
+}

@@ -1,0 +1,110 @@
+import type { Change, Mailbox } from '../../store/store.ts';
+import { type Command, command, type ImapSession, type Ok } from '../command.ts';
+import { ImapNo } from '../errors.ts';
+import { flagLines } from '../flag-lines.ts';
+import type { Parser } from '../parser.ts';
+import { parseQresync, type Qresync, tellSince } from '../qresync.ts';
+import { Selected } from '../selected.ts';
+
+type Access = 'read-write' | 'read-only';
+
+interface Arguments {
+  readonly path: string;
+  readonly condstore: boolean;
+  readonly qresync: Qresync | null;
+}
+
+/** SELECT (RFC 9051 6.3.2) with CONDSTORE and QRESYNC (RFC 7162 3.1.8, 3.2.5). */
+export const select: Command = command({
+  name: 'SELECT',
+  states: ['authenticated', 'selected'],
+  capability: ['CONDSTORE', 'QRESYNC', 'OBJECTID'],
+  parse,
+  run: (session, args) => open(session, args, 'read-write'),
+});
+
+/** EXAMINE (RFC 9051 6.3.3): the same, and nothing changes, not even \Recent. */
+export const examine: Command = command({
+  name: 'EXAMINE',
+  states: ['authenticated', 'selected'],
+  parse,
+  run: (session, args) => open(session, args, 'read-only'),
+});
+
+function parse(p: Parser): Arguments {
+  const path = p.sp().mailbox();
+  let condstore = false;
+  let qresync: Qresync | null = null;
+  if (!p.atEnd)
+    p.sp().list((item) => {
+      const at = item.at;
+      const name = item.keyword();
+      if (name === 'CONDSTORE') condstore = true;
+      else if (name === 'QRESYNC') qresync = parseQresync(item.sp());
+      else item.fail('No such parameter', at);
+    });
+  return { path, condstore, qresync };
+}
+
+async function open(session: ImapSession, args: Arguments, access: Access): Promise<Ok | undefined> {
+  const { store, out } = session;
+  if (args.qresync && !session.enabled.has('QRESYNC')) throw args.qresync.notEnabled;
+  if (session.hasSelected) {
+    // Whatever comes of this command, the old mailbox is no longer selected (RFC 9051 6.3.2).
+    session.deselect();
+    out.untagged('OK [CLOSED] The other mailbox is closed');
+  }
+  if (args.condstore || args.qresync) session.enableCondstore();
+  const found = await store.mailbox(args.path);
+  if (!found) throw new ImapNo('No such mailbox', 'NONEXISTENT');
+  if (!found.selectable) throw new ImapNo('That is only a name above others', 'NONEXISTENT');
+  await store.refresh(found.id);
+
+  const heard: Change[] = [];
+  let selected: Selected | null = null;
+  const unwatch = store.watch((change) => {
+    if (selected) selected.hear(change);
+    else if (change.mailbox === found.id) heard.push(change);
+  });
+  try {
+    // In this order: what is counted later may be more than the mailbox says, never less (UIDNEXT, HIGHESTMODSEQ).
+    const mailbox = await store.mailbox(args.path);
+    if (mailbox?.id !== found.id) throw new ImapNo('No such mailbox', 'NONEXISTENT');
+    const uids = Uint32Array.from(await store.uids(mailbox.id));
+    const recentFrom = access === 'read-write' ? await store.claimRecent(mailbox.id) : mailbox.firstRecent;
+    selected = new Selected({ mailbox, uids, access, recentFrom });
+    for (const change of heard) selected.hear(change);
+  } catch (error) {
+    unwatch();
+    throw error;
+  }
+  session.select(selected, unwatch);
+  await describe(session, selected);
+  if (args.qresync && args.qresync.uidValidity === selected.mailbox.uidValidity)
+    await tellSince(session, args.qresync);
+  return { code: access === 'read-write' ? 'READ-WRITE' : 'READ-ONLY' };
+}
+
+async function describe(session: ImapSession, selected: Selected): Promise<void> {
+  const { out } = session;
+  const { mailbox } = selected;
+  for (const line of flagLines(selected)) out.untagged(line);
+  out.untagged(`${selected.exists} EXISTS`);
+  out.untagged(`${selected.recentCount} RECENT`);
+  const unseen = await firstUnseen(session, mailbox);
+  if (unseen > 0) out.untagged(`OK [UNSEEN ${unseen}] First unseen`);
+  out.untagged(`OK [UIDVALIDITY ${mailbox.uidValidity}] UIDs valid`);
+  out.untagged(`OK [UIDNEXT ${Math.max(mailbox.uidNext, selected.lastUid + 1)}] Next UID`);
+  out.untagged(`OK [HIGHESTMODSEQ ${mailbox.highestModSeq}] Highest mod-sequence`);
+  out.untagged(`OK [MAILBOXID (${mailbox.id})] Mailbox id`);
+}
+
+/** The sequence number of the first message without \Seen; 0 when there is none. */
+async function firstUnseen(session: ImapSession, mailbox: Mailbox): Promise<number> {
+  if (mailbox.unseen === 0) return 0;
+  for (const uid of await session.store.search(mailbox.id, { not: { flag: '\\Seen' } })) {
+    const sequence = session.selected.sequenceOf(uid);
+    if (sequence > 0) return sequence;
+  }
+  return 0;
+}

@@ -1,0 +1,120 @@
+import type { FlagChange, ModSeq, UidRange } from '../../store/store.ts';
+import { type Command, command, type ImapSession, type Ok } from '../command.ts';
+import { ImapNo } from '../errors.ts';
+import type { Parser } from '../parser.ts';
+import { formatSet, type SequenceSet } from '../sequence-set.ts';
+import { writable } from './expunge.ts';
+
+interface Arguments {
+  readonly set: SequenceSet;
+  readonly by: 'uid' | 'sequence';
+  readonly mode: FlagChange['mode'];
+  readonly silent: 'silent' | 'told';
+  readonly flags: readonly string[];
+  readonly unchangedSince: ModSeq | null;
+}
+
+const MODES: ReadonlyMap<string, FlagChange['mode']> = new Map([
+  ['', 'set'],
+  ['+', 'add'],
+  ['-', 'remove'],
+]);
+
+/** STORE and UID STORE (RFC 9051 6.4.6), with UNCHANGEDSINCE (RFC 7162 3.1.3). */
+export const store: Command = command({
+  name: 'STORE',
+  states: ['selected'],
+  uid: 'also',
+  capability: 'CONDSTORE',
+  expunges: 'held',
+  parse,
+
+  async run(session, args): Promise<Ok | undefined> {
+    writable(session);
+    const { selected } = session;
+    const ranges = selected.resolve(args.set, args.by);
+    if (args.unchangedSince !== null) session.enableCondstore();
+    const uids = [...selected.uidsIn(ranges)];
+    if (uids.length === 0) return undefined;
+    const { messages, conflicts } = await session.store.setFlags(selected.id, uids, {
+      mode: args.mode,
+      flags: args.flags,
+      ...(args.unchangedSince === null ? {} : { unchangedSince: args.unchangedSince }),
+    });
+    selected.changedHere(messages, args.silent);
+    const { out } = session;
+    for (const message of messages) {
+      const sequence = selected.sequenceOf(message.uid);
+      if (sequence === 0) continue;
+      if (args.silent === 'told') {
+        session.tellKeywords(message.flags);
+        out.untagged(`${sequence} FETCH ${session.flagsOf(message, { uid: args.by === 'uid' })}`);
+      } else if (session.enabled.has('CONDSTORE'))
+        // The client knows the flags; it must know their MODSEQ too (RFC 7162 3.1.3).
+        out.untagged(`${sequence} FETCH (UID ${message.uid} MODSEQ (${message.modSeq}))`);
+      if (out.full) await out.flush();
+    }
+    if (conflicts.length > 0) await tellConflicts(session, conflicts);
+    return outcome(session, args, uids.length - messages.length - conflicts.length, conflicts);
+  },
+});
+
+function parse(p: Parser): Arguments {
+  const set = p.sp().sequenceSet();
+  p.sp();
+  let unchangedSince: ModSeq | null = null;
+  if (p.isList) {
+    p.list((item) => {
+      unchangedSince = item.take('UNCHANGEDSINCE').sp().number64() as ModSeq;
+    });
+    p.sp();
+  }
+  const sign = p.tryTake('+') ? '+' : p.tryTake('-') ? '-' : '';
+  const silent = p.take('FLAGS').tryTake('.SILENT') ? 'silent' : 'told';
+  const flags = p.sp().isList ? p.flagList() : bareFlags(p);
+  return {
+    set,
+    by: p.uid ? 'uid' : 'sequence',
+    mode: MODES.get(sign) ?? 'set',
+    silent,
+    flags,
+    unchangedSince,
+  };
+}
+
+/** The old form without parentheses: `\Seen \Deleted` (RFC 9051 9, store-att-flags). */
+function bareFlags(p: Parser): string[] {
+  const flags = [p.flag()];
+  while (!p.atEnd) flags.push(p.sp().flag());
+  return flags;
+}
+
+/** The flags that stood in the way, so that the client need not ask (RFC 7162 3.1.3, example 10). */
+async function tellConflicts(session: ImapSession, uids: readonly number[]): Promise<void> {
+  const { selected, out } = session;
+  const ranges: UidRange[] = uids.map((uid) => ({ first: uid, last: uid }));
+  for await (const batch of session.store.messages(selected.id, ranges))
+    for (const message of batch) {
+      const sequence = selected.sequenceOf(message.uid);
+      if (sequence === 0) continue;
+      session.tellKeywords(message.flags);
+      out.untagged(`${sequence} FETCH ${session.flagsOf(message, { uid: true })}`);
+      if (out.full) await out.flush();
+    }
+}
+
+function outcome(
+  { selected }: ImapSession,
+  { by }: Arguments,
+  gone: number,
+  conflicts: readonly number[],
+): Ok | undefined {
+  if (conflicts.length > 0) {
+    const numbers = by === 'uid' ? conflicts : conflicts.map((uid) => selected.sequenceOf(uid));
+    const code = `MODIFIED ${formatSet([...numbers].sort((a, b) => a - b))}`;
+    return { code, text: 'Some messages had changed' };
+  }
+  // A UID that is gone is ignored; a sequence number means a message (RFC 9051 6.4.9, RFC 2180 4.2).
+  if (gone > 0 && by === 'sequence') throw new ImapNo('Some of the messages are gone', 'EXPUNGEISSUED');
+  return undefined;
+}

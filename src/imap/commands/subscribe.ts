@@ -1,0 +1,23 @@
+import { type Command, command } from '../command.ts';
+
+/** SUBSCRIBE (RFC 9051 6.3.7): a name, whether there is such a mailbox or not. */
+export const subscribe: Command = command({
+  name: 'SUBSCRIBE',
+  states: ['authenticated', 'selected'],
+  parse: (p) => p.sp().mailbox(),
+  async run({ store }, path) {
+    await store.subscribe(path.replace(/\/$/, ''), 'yes');
+    return undefined;
+  },
+});
+
+/** UNSUBSCRIBE (RFC 9051 6.3.8). */
+export const unsubscribe: Command = command({
+  name: 'UNSUBSCRIBE',
+  states: ['authenticated', 'selected'],
+  parse: (p) => p.sp().mailbox(),
+  async run({ store }, path) {
+    await store.subscribe(path.replace(/\/$/, ''), 'no');
+    return undefined;
+  },
+});

@@ -1,0 +1,115 @@
+import type { RawMessage } from '../mail/raw-message.ts';
+import type { Part, Span } from '../message/structure.ts';
+import { transferDecoder } from '../message/transfer.ts';
+import { type AccountStore, type MailboxId, type Message, StoreError, type Summary } from '../store/store.ts';
+
+/** One message as FETCH prints it: what its items need of it is loaded when the first of them asks, and kept. */
+
+/** Messages up to this size are read whole: one read serves all sections. */
+const WHOLE = 256 * 1024;
+/** Another session may rename the message's file between asking where it is and opening it. */
+const ATTEMPTS = 5;
+
+export interface Octets {
+  readonly size: number;
+  readonly chunks: AsyncIterable<Uint8Array>;
+}
+
+export interface FetchedMessageOptions {
+  readonly store: AccountStore;
+  readonly mailbox: MailboxId;
+  readonly message: Message;
+  readonly flags: string;
+  readonly summary: Summary | undefined;
+  readonly header: Uint8Array | undefined;
+}
+
+export class FetchedMessage {
+  readonly message: Message;
+  /** `(\Seen …)` */
+  readonly flags: string;
+  readonly #options: FetchedMessageOptions;
+  #structure: Promise<Part> | null = null;
+  #whole: Promise<Buffer> | null = null;
+
+  constructor(options: FetchedMessageOptions) {
+    this.#options = options;
+    this.message = options.message;
+    this.flags = options.flags;
+  }
+
+  get summary(): Summary {
+    return this.#options.summary ?? this.#gone();
+  }
+
+  /** The header block with its blank line. */
+  get header(): Uint8Array {
+    return this.#options.header ?? this.#gone();
+  }
+
+  structure(): Promise<Part> {
+    const { store, mailbox, message } = this.#options;
+    this.#structure ??= store.structure(mailbox, message.uid);
+    return this.#structure;
+  }
+
+  /** These octets of the message; its first ones are read when this resolves. */
+  async octets(span: Span): Promise<Octets> {
+    const size = Math.max(span.end - span.start, 0);
+    if (size === 0) return { size: 0, chunks: each() };
+    if (this.message.size <= WHOLE) {
+      this.#whole ??= this.#read();
+      const whole = await this.#whole;
+      return { size, chunks: each(whole.subarray(span.start, span.end)) };
+    }
+    return { size, chunks: await this.#open(span) };
+  }
+
+  /** The octets of a part's body, its transfer encoding undone. */
+  async *decoded(part: Part): AsyncGenerator<Uint8Array> {
+    const decoder = transferDecoder(part.encoding);
+    for await (const chunk of (await this.octets(part.body)).chunks) yield decoder.write(chunk);
+    yield decoder.end();
+  }
+
+  async #read(): Promise<Buffer> {
+    const chunks: Uint8Array[] = [];
+    for await (const chunk of await this.#open({ start: 0, end: this.message.size })) chunks.push(chunk);
+    return Buffer.concat(chunks);
+  }
+
+  async #open(span: Span): Promise<AsyncIterable<Uint8Array>> {
+    const { store, mailbox, message } = this.#options;
+    for (let attempt = 1; ; attempt++) {
+      try {
+        const raw: RawMessage = await store.raw(mailbox, message.uid);
+        return await begun(raw.read(span));
+      } catch (error) {
+        if (error instanceof StoreError || attempt === ATTEMPTS) throw error;
+      }
+    }
+  }
+
+  #gone(): never {
+    throw new StoreError('expunged', 'the message is gone');
+  }
+}
+
+async function* each(...chunks: Uint8Array[]): AsyncGenerator<Uint8Array> {
+  yield* chunks;
+}
+
+/** Reads the first chunk, so that what can fail has failed before a literal is announced. */
+async function begun(chunks: AsyncIterable<Uint8Array>): Promise<AsyncIterable<Uint8Array>> {
+  const iterator = chunks[Symbol.asyncIterator]();
+  const first = await iterator.next();
+  return {
+    async *[Symbol.asyncIterator]() {
+      try {
+        for (let next = first; !next.done; next = await iterator.next()) yield next.value;
+      } finally {
+        await iterator.return?.();
+      }
+    },
+  };
+}

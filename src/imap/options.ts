@@ -1,0 +1,43 @@
+import { z } from 'zod';
+import { duration, size } from '../lib/options.ts';
+
+/** The settings of the IMAP server: `imap:` in the configuration. Durations in milliseconds, sizes in bytes. */
+export interface ImapOptions {
+  readonly maxMessageSize: number;
+  readonly loginTimeout: number;
+  readonly idleTimeout: number;
+  readonly literalTimeout: number;
+  readonly keepAlive: number;
+  readonly refresh: number;
+  readonly maxErrors: number;
+  readonly maxAuthFailures: number;
+}
+
+/** RFC 9051 5.4: an autologout timer after authentication is at least 30 minutes. */
+const MIN_IDLE = 30 * 60_000;
+
+export const imapOptions: z.ZodType<ImapOptions, object> = z.strictObject({
+  maxMessageSize: size()
+    .prefault('50MB')
+    .describe('The largest message that APPEND takes, announced by APPENDLIMIT.'),
+  loginTimeout: duration().prefault('2m').describe('A client that has not logged in by then is cut off.'),
+  idleTimeout: duration()
+    .refine((ms) => ms >= MIN_IDLE, 'must be at least 30m')
+    .prefault('30m')
+    .describe('A client that says nothing for so long is cut off; RFC 9051 5.4 asks for at least 30m.'),
+  literalTimeout: duration()
+    .prefault('3m')
+    .describe('How long a client may pause in the middle of a command or of a message it uploads.'),
+  keepAlive: duration()
+    .prefault('2m')
+    .describe(
+      'How often a client that waits for news (IDLE) hears from us, lest routers forget the connection.',
+    ),
+  refresh: duration()
+    .prefault('30s')
+    .describe(
+      'How often changes that other programs make in a Maildir are looked for while a client waits (IDLE).',
+    ),
+  maxErrors: z.int().min(1).default(50).describe('Wrong commands in a row before the session is ended.'),
+  maxAuthFailures: z.int().min(1).default(10).describe('Failed logins in one session before it is ended.'),
+});

@@ -1,0 +1,94 @@
+import { encodeModifiedUtf7 } from '../mail/modified-utf7.ts';
+import type { LineConnection } from '../net/connection.ts';
+
+/**
+ * What we say. Everything is a string of bytes ("latin1"), gathered to chunks and written with back-pressure: a peer
+ * that does not read stops the command, not the memory.
+ */
+
+/** So much is gathered before it is written: 32 KB strings go out several times faster than lines. */
+const CHUNK = 32 * 1024;
+/** Literals from here on are written as buffers of their own, not copied into a string. */
+const LARGE = 16 * 1024;
+
+export class Output {
+  readonly #connection: LineConnection;
+  #pending = '';
+  #bytes = 0;
+
+  constructor(connection: LineConnection) {
+    this.#connection = connection;
+  }
+
+  /** Bytes written so far. */
+  get bytes(): number {
+    return this.#bytes + this.#pending.length;
+  }
+
+  /** True when `flush()` should be awaited before more is added. */
+  get full(): boolean {
+    return this.#pending.length >= CHUNK;
+  }
+
+  /** Adds bytes; nothing is sent before `flush()`. */
+  add(text: string): void {
+    this.#pending += text;
+  }
+
+  /** Adds one untagged response. */
+  untagged(text: string): void {
+    this.#pending += `* ${text}\r\n`;
+  }
+
+  /** Adds a chunk of a literal. Resolves when there is room for more. */
+  async chunk(bytes: Uint8Array): Promise<void> {
+    if (bytes.length < LARGE) {
+      this.#pending += Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1');
+      if (this.full) await this.flush();
+      return;
+    }
+    await this.flush();
+    this.#bytes += bytes.length;
+    await this.#connection.write(bytes);
+  }
+
+  /** Sends what was added; resolves when the peer takes more. */
+  async flush(): Promise<void> {
+    if (this.#pending === '') return;
+    const text = this.#pending;
+    this.#pending = '';
+    this.#bytes += text.length;
+    await this.#connection.write(text);
+  }
+}
+
+/** RFC 9051 9, astring, from a string of bytes: an atom where it can be, else quoted, else a literal. */
+export function astring(bytes: string): string {
+  return /^[A-Za-z0-9_.\-/+=@:,#$&'~!?<>;|^`[]+$/.test(bytes) && !/^nil$/i.test(bytes)
+    ? bytes
+    : string(bytes);
+}
+
+/** A quoted string, or a literal when it holds what quotes cannot. */
+export function string(bytes: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: those that a quoted string cannot hold.
+  if (/[\x00\r\n\x80-\xff]/.test(bytes) || bytes.length > 1000) return `{${bytes.length}}\r\n${bytes}`;
+  return `"${bytes.replace(/["\\]/g, '\\$&')}"`;
+}
+
+export function nstring(bytes: string | null): string {
+  return bytes === null ? 'NIL' : string(bytes);
+}
+
+/** A mailbox name on the wire: modified UTF-7, or quoted UTF-8 once the client enabled it (RFC 6855 3, RFC 9051 5.1). */
+export function mailboxName(path: string, names: 'utf7' | 'utf8'): string {
+  if (names === 'utf7') return astring(encodeModifiedUtf7(path));
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: the question is whether all is ASCII.
+  if (/^[\x00-\x7f]*$/.test(path)) return astring(path);
+  return `"${utf8Bytes(path).replace(/["\\]/g, '\\$&')}"`;
+}
+
+/** UTF-8 as a string of bytes. */
+export function utf8Bytes(text: string): string {
+  return Buffer.from(text).toString('latin1');
+}

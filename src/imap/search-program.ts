@@ -1,0 +1,74 @@
+import { isKnownCharset } from '../message/charset.ts';
+import { ImapBad, ImapNo } from './errors.ts';
+import type { Parser } from './parser.ts';
+import { searchKeys } from './search/index.ts';
+import type { Criterion, SearchContext, SearchKey } from './search/key.ts';
+
+/** The criteria of a SEARCH (RFC 9051 9, search-program), of bounded depth. */
+
+/** Parentheses, NOT and OR inside each other. */
+const MAX_DEPTH = 100;
+/** Keys in one search. */
+const MAX_KEYS = 2000;
+
+const KEYS: ReadonlyMap<string, SearchKey> = new Map(searchKeys.map((key) => [key.name, key]));
+
+export interface SearchProgram {
+  readonly criterion: Criterion;
+  readonly modSeq: boolean;
+  /** Sequence numbers occur: nothing may shift them before the client has the answer (RFC 7162 3.2.10.2). */
+  readonly sequences: boolean;
+}
+
+/** `[CHARSET x] key key …` to the end of the command. */
+export function parseSearchProgram(p: Parser): SearchProgram {
+  const charset = parseCharset(p);
+  let depth = 0;
+  let keys = 0;
+  const context: SearchContext = {
+    charset,
+    modSeq: false,
+    sequences: false,
+    key(inner) {
+      if (++depth > MAX_DEPTH) inner.fail('The search is nested too deeply');
+      if (++keys > MAX_KEYS) inner.fail('The search has too many keys');
+      const parsed = parseKey(inner, context);
+      depth--;
+      return parsed;
+    },
+  };
+  const all = [context.key(p)];
+  while (!p.atEnd) all.push(context.key(p.sp()));
+  return { criterion: allOf(all), modSeq: context.modSeq, sequences: context.sequences };
+}
+
+function parseCharset(p: Parser): string {
+  if (!p.isWord('CHARSET')) return 'utf-8';
+  p.take('CHARSET').sp();
+  // The charset of what is found later in the command must be known first: BADCHARSET is a NO, not a BAD.
+  const charset = p.astring().toString('latin1');
+  if (!isKnownCharset(charset)) throw new ImapNo('This charset is not known', 'BADCHARSET (US-ASCII UTF-8)');
+  p.sp();
+  return charset;
+}
+
+function parseKey(p: Parser, context: SearchContext): Criterion {
+  if (p.isList) return allOf(p.list(() => context.key(p)));
+  if (p.next('*') || p.next('$') || p.isDigit) return sequenceKey(p, context);
+  const at = p.at;
+  const key = KEYS.get(p.keyword());
+  if (!key) throw new ImapBad('No such search key', at);
+  return key.parse(p, context);
+}
+
+function sequenceKey(p: Parser, context: SearchContext): Criterion {
+  const set = p.sequenceSet();
+  context.sequences = true;
+  return ({ selected }) => ({ uid: selected.resolve(set, 'sequence') });
+}
+
+function allOf(criteria: readonly Criterion[]): Criterion {
+  const [only] = criteria;
+  if (criteria.length === 1 && only) return only;
+  return async (session) => ({ all: await Promise.all(criteria.map((criterion) => criterion(session))) });
+}

@@ -1,0 +1,22 @@
+import { type SearchKey, searchString } from './key.ts';
+
+/** Header fields by name (RFC 9051 6.4.4). */
+export const headerKeys: readonly SearchKey[] = [
+  ...['BCC', 'CC', 'FROM', 'SUBJECT', 'TO'].map(
+    (header): SearchKey => ({
+      name: header,
+      parse(p, context) {
+        const contains = searchString(p.sp(), context);
+        return () => ({ header: header.toLowerCase(), contains });
+      },
+    }),
+  ),
+  {
+    name: 'HEADER',
+    parse(p, context) {
+      const header = p.sp().astringText().toLowerCase();
+      const contains = searchString(p.sp(), context);
+      return () => ({ header, contains });
+    },
+  },
+];

@@ -1,0 +1,19 @@
+import { type SearchKey, searchString } from './key.ts';
+
+/** BODY and TEXT (RFC 9051 6.4.4). */
+export const textKeys: readonly SearchKey[] = [
+  {
+    name: 'BODY',
+    parse(p, context) {
+      const text = searchString(p.sp(), context);
+      return () => ({ text, in: 'body' });
+    },
+  },
+  {
+    name: 'TEXT',
+    parse(p, context) {
+      const text = searchString(p.sp(), context);
+      return () => ({ text, in: 'message' });
+    },
+  },
+];

@@ -1,0 +1,478 @@
+import { randomBytes } from 'node:crypto';
+import type { Account } from '../directory/directory.ts';
+import type { Logger } from '../lib/logger.ts';
+import type { LineConnection } from '../net/connection.ts';
+import { ConnectionLost, IdleTimeout } from '../net/errors.ts';
+import type { SaslContext, SaslStep } from '../sasl/sasl.ts';
+import { type AccountStore, type Flag, type Message, StoreError } from '../store/store.ts';
+import type { Command, Feature, ImapSession, ImapWorld, Ok, State } from './command.ts';
+import { CommandReader, type Received } from './command-reader.ts';
+import { ImapBad, ImapNo, toImapNo } from './errors.ts';
+import { flagLines } from './flag-lines.ts';
+import { type CommandSource, LiteralAhead, Parser } from './parser.ts';
+import { Output } from './response.ts';
+import type { Selected } from './selected.ts';
+import { formatSet } from './sequence-set.ts';
+import type { Spool } from './spool.ts';
+
+/**
+ * One connection from greeting to BYE: reads a command, runs it, tells what changed, answers; then the next one, so that
+ * pipelined commands run in their order (RFC 9051 5.5). All refusals are caught here and nowhere else.
+ */
+
+/** A peer that is being thrown out gets this long to take our last word. */
+const FAREWELL_MS = 1000;
+
+export class Session implements ImapSession {
+  readonly world: ImapWorld;
+  readonly connection: LineConnection;
+  readonly log: Logger;
+  readonly out: Output;
+  readonly #commands: ReadonlyMap<string, Command>;
+  readonly #reader: CommandReader;
+  readonly #enabled = new Set<Feature>();
+  readonly #started: number;
+  #tag = '*';
+  #account: Account | null = null;
+  #store: AccountStore | null = null;
+  #selected: Selected | null = null;
+  #unwatch: (() => void) | null = null;
+  #errors = 0;
+  #authFailures = 0;
+  #ran = 0;
+  /** Why the session ends: for the log, and for BYE where `farewell` is to be said. */
+  #ending: { readonly reason: string; readonly farewell: string | null } | null = null;
+  /** Between commands, or in IDLE: nothing is half done. */
+  #waiting = false;
+
+  constructor(
+    world: ImapWorld,
+    connection: LineConnection,
+    commands: ReadonlyMap<string, Command>,
+    spool: Spool,
+  ) {
+    this.world = world;
+    this.connection = connection;
+    this.log = world.log.child({ sid: connection.sid });
+    this.out = new Output(connection);
+    this.#commands = commands;
+    this.#reader = new CommandReader(connection, this.out, spool);
+    this.#started = world.clock.now().getTime();
+  }
+
+  get state(): State {
+    if (!this.#store) return 'not-authenticated';
+    return this.#selected ? 'selected' : 'authenticated';
+  }
+
+  get tag(): string {
+    return this.#tag;
+  }
+
+  get enabled(): ReadonlySet<Feature> {
+    return this.#enabled;
+  }
+
+  get store(): AccountStore {
+    if (!this.#store) throw new ImapBad('Log in first');
+    return this.#store;
+  }
+
+  get selected(): Selected {
+    if (!this.#selected) throw new ImapBad('Select a mailbox first');
+    return this.#selected;
+  }
+
+  get hasSelected(): boolean {
+    return this.#selected !== null;
+  }
+
+  get names(): 'utf7' | 'utf8' {
+    return this.#enabled.has('IMAP4REV2') ? 'utf8' : 'utf7';
+  }
+
+  get plaintextAllowed(): boolean {
+    return this.connection.tls !== null || this.world.allowPlaintext(this.connection.peer.ip);
+  }
+
+  /** Serves the connection until it ends. Never throws. */
+  async run(): Promise<void> {
+    try {
+      this.out.untagged(`OK [CAPABILITY ${this.capabilities()}] ${this.world.hostname} Facteur ready`);
+      await this.out.flush();
+      while (!this.#ending) await this.#serve();
+    } catch (error) {
+      this.#endedBy(error);
+    } finally {
+      this.deselect();
+      await this.#farewell();
+      this.#logEnd();
+    }
+  }
+
+  /** The server stops: at once between commands, after the running one otherwise. */
+  stop(reason: string): void {
+    this.#ending ??= { reason: 'shutdown', farewell: reason };
+    if (this.#waiting) void this.#farewell();
+  }
+
+  capabilities(): string {
+    const words = ['IMAP4rev1', ...this.world.capabilities];
+    words.push(`APPENDLIMIT=${this.world.settings.maxMessageSize}`);
+    if (this.#store) return words.join(' ');
+    if (!this.connection.tls) words.push('STARTTLS');
+    if (!this.plaintextAllowed) words.push('LOGINDISABLED');
+    for (const mechanism of this.world.sasl.mechanisms(this.plaintextAllowed))
+      words.push(`AUTH=${mechanism.name}`);
+    return words.join(' ');
+  }
+
+  enable(feature: Feature): void {
+    this.#enabled.add(feature);
+  }
+
+  enableCondstore(): void {
+    if (this.#enabled.has('CONDSTORE')) return;
+    this.#enabled.add('CONDSTORE');
+    if (this.#selected)
+      this.out.untagged(`OK [HIGHESTMODSEQ ${this.#selected.settledModSeq}] Highest mod-sequence`);
+  }
+
+  saslContext(): SaslContext {
+    return {
+      service: 'imap',
+      hostname: this.world.hostname,
+      secure: this.connection.tls !== null,
+      random: (size) => randomBytes(size),
+      sid: this.connection.sid,
+      ip: this.connection.peer.ip,
+    };
+  }
+
+  async authenticated(step: SaslStep, mechanism: string): Promise<void> {
+    if (step.is === 'done') {
+      this.#account = step.account;
+      this.#store = await this.world.store.account(step.account.id);
+      const { ip } = this.connection.peer;
+      const tls = this.connection.tls?.version ?? null;
+      this.log.info({ account: step.account.id, ip, mechanism, tls }, 'imap login');
+      return;
+    }
+    if (step.is === 'challenge') throw new Error('a SASL exchange ended with a challenge');
+    if (step.reason === 'cancelled') throw new ImapBad('Authentication cancelled');
+    if (step.reason === 'protocol') throw new ImapBad('That is not what the mechanism expects');
+    if (step.reason === 'temporary') throw new ImapNo('Logins are not possible at the moment', 'UNAVAILABLE');
+    if (++this.#authFailures >= this.world.settings.maxAuthFailures)
+      this.#ending = { reason: 'too many failed logins', farewell: 'Too many failed logins' };
+    throw new ImapNo('Wrong user name or password', 'AUTHENTICATIONFAILED');
+  }
+
+  async readLine(maxBytes: number, timeoutMs: number): Promise<Buffer | null> {
+    await this.out.flush();
+    this.#waiting = true;
+    try {
+      return await this.connection.readLine({ maxBytes, timeoutMs });
+    } finally {
+      this.#waiting = false;
+    }
+  }
+
+  select(selected: Selected, unwatch: () => void): void {
+    this.deselect();
+    this.#selected = selected;
+    this.#unwatch = unwatch;
+  }
+
+  deselect(): void {
+    this.#unwatch?.();
+    this.#unwatch = null;
+    this.#selected = null;
+  }
+
+  logout(): void {
+    this.#ending = { reason: 'logout', farewell: null };
+  }
+
+  flagsOf(message: Message, also: { readonly uid: boolean }): string {
+    const condstore = this.#enabled.has('CONDSTORE');
+    const recent = this.#selected?.isRecent(message.uid) === true && !this.#enabled.has('IMAP4REV2');
+    // RFC 7162 3.2.4: UID and MODSEQ from the first CONDSTORE enabling command on; RFC 9051 7.5.2: UID.
+    const uid = also.uid || condstore || this.#enabled.has('IMAP4REV2') ? `UID ${message.uid} ` : '';
+    const modSeq = condstore ? ` MODSEQ (${message.modSeq})` : '';
+    return `(${uid}FLAGS ${this.world.flagText.of(message.flags, recent)}${modSeq})`;
+  }
+
+  tellKeywords(flags: readonly Flag[]): void {
+    const selected = this.#selected;
+    if (!selected?.hasNewKeywords(flags)) return;
+    for (const line of flagLines(selected)) this.out.untagged(line);
+  }
+
+  async tell(expunges: 'now' | 'later'): Promise<void> {
+    const selected = this.#selected;
+    if (!selected?.hasPending) return;
+    if (expunges === 'now') await this.#tellExpunged(selected);
+    if (selected.takeAdded() > 0) await this.#tellAdded(selected);
+    const { messages, since } = selected.takeFlags();
+    if (since !== null) {
+      const view = [{ first: 1, last: selected.lastUid }];
+      for await (const batch of this.store.messages(selected.id, view, since))
+        await this.#tellFlags(selected, batch);
+    }
+    await this.#tellFlags(selected, messages);
+  }
+
+  async catchUp(): Promise<void> {
+    const selected = this.#selected;
+    if (!selected) return;
+    const range = { first: selected.lastUid + 1, last: '*' } as const;
+    for await (const batch of this.store.messages(selected.id, [range]))
+      selected.catchUp(batch.filter((message) => message.uid >= range.first));
+  }
+
+  async #serve(): Promise<void> {
+    const { settings, clock } = this.world;
+    const loginLeft = this.#started + settings.loginTimeout - clock.now().getTime();
+    const timeoutMs = this.#store ? settings.idleTimeout : Math.max(loginLeft, 1);
+    this.#waiting = true;
+    let received: Received;
+    try {
+      received = await this.#reader.next({
+        timeoutMs,
+        literalTimeoutMs: Math.min(timeoutMs, settings.literalTimeout),
+        phase: this.#store ? 'logged-in' : 'before-login',
+        accept: (source, size) => this.#accept(source, size),
+      });
+    } finally {
+      this.#waiting = false;
+    }
+    if (this.#ending) return;
+    switch (received.is) {
+      case 'closed':
+        this.#ending = { reason: 'closed by peer', farewell: null };
+        return;
+      case 'refused':
+        this.#refuse(received.line, received.reason);
+        break;
+      case 'command':
+        try {
+          await this.#execute(received.source);
+        } finally {
+          await received.discard();
+        }
+        break;
+    }
+    await this.out.flush();
+  }
+
+  async #execute(source: CommandSource): Promise<void> {
+    const p = this.#parser(source);
+    this.#tag = '*';
+    let name = '';
+    let ok: Ok | undefined;
+    let running: Command | undefined;
+    try {
+      this.#tag = p.tag();
+      const found = this.#find(p);
+      name = found.name;
+      const run = found.command.prepare(p);
+      running = found.command;
+      this.#ran++;
+      ok = await run(this);
+      await this.#tellAfter(running, p.uid && ok?.expunges !== 'later');
+    } catch (error) {
+      if (isEnd(error)) throw error;
+      if (running && !(error instanceof ImapBad)) await this.#tellAfter(running, p.uid);
+      this.#answerError(error, name);
+      return;
+    }
+    this.#errors = 0;
+    this.#answer(ok, name, running, p.uid);
+    if (ok?.afterwards) {
+      await this.out.flush();
+      await ok.afterwards();
+    }
+  }
+
+  #find(p: Parser): { readonly command: Command; readonly name: string } {
+    p.sp();
+    const at = p.at;
+    let word = p.atom().toUpperCase();
+    let name = word;
+    if (word === 'UID') {
+      p.uid = true;
+      word = p.sp().atom().toUpperCase();
+      name = `UID ${word}`;
+    }
+    const command = this.#commands.get(word);
+    if (!command || (p.uid ? command.uid === undefined : command.uid === 'only'))
+      throw new ImapBad(`Unknown command ${name.slice(0, 40)}`, at);
+    if (!command.states.includes(this.state)) throw this.#wrongState(command);
+    return { command, name };
+  }
+
+  #wrongState(command: Command): ImapBad {
+    if (this.state === 'not-authenticated') return new ImapBad(`Log in before ${command.name}`);
+    if (command.states.includes('selected')) return new ImapBad(`Select a mailbox before ${command.name}`);
+    return new ImapBad(`${command.name} is over: you are logged in`);
+  }
+
+  async #tellAfter(command: Command, mayShift: boolean): Promise<void> {
+    if (this.#ending) return;
+    await this.tell(command.expunges === 'held' && !mayShift ? 'later' : 'now');
+  }
+
+  #answer(ok: Ok | undefined, name: string, command: Command, uid: boolean): void {
+    let code = ok?.code;
+    // RFC 7162 3.2: what we say of MODSEQ must not hide an expunge that is still to be told.
+    if (code === undefined && command.expunges === 'held' && !uid && this.#enabled.has('QRESYNC'))
+      if (this.#selected?.hasPendingExpunges) code = `HIGHESTMODSEQ ${this.#selected.settledModSeq}`;
+    const text = ok?.text ?? `${name} completed`;
+    this.out.add(`${this.#tag} OK ${code === undefined ? '' : `[${code}] `}${text}\r\n`);
+  }
+
+  #answerError(error: unknown, name: string): void {
+    if (error instanceof ImapBad) {
+      const where = error.at === undefined ? '' : ` (byte ${error.at + 1})`;
+      const code = error.code === undefined ? '' : `[${error.code}] `;
+      this.out.add(`${this.#tag} BAD ${code}${error.message}${where}\r\n`);
+      this.#countError();
+      return;
+    }
+    const no = toImapNo(error);
+    if (no.code === 'SERVERBUG') this.log.error({ err: error, command: name }, 'imap command failed');
+    else if (no.cause !== undefined && !(no.cause instanceof StoreError))
+      this.log.warn({ err: no.cause, command: name }, 'imap command refused');
+    else this.log.debug({ command: name, code: no.code }, 'imap command refused');
+    this.out.add(`${this.#tag} NO ${no.code === undefined ? '' : `[${no.code}] `}${no.message}\r\n`);
+  }
+
+  #countError(): void {
+    if (++this.#errors >= this.world.settings.maxErrors)
+      this.#ending ??= { reason: 'too many errors', farewell: 'Too many wrong commands' };
+  }
+
+  #refuse(line: Buffer, reason: ImapNo | ImapBad): void {
+    const tag = /^[^\s"(){%*\\+]{1,100}(?= )/.exec(line.toString('latin1', 0, 101));
+    this.#tag = tag?.[0] ?? '*';
+    this.#answerError(reason, '');
+  }
+
+  /** What the announced literal is: the command's own policy decides, an argument otherwise. */
+  async #accept(source: CommandSource, size: number): Promise<'argument' | 'message'> {
+    this.#waiting = false;
+    const p = this.#parser(source);
+    let command: Command;
+    try {
+      p.tag();
+      command = this.#find(p).command;
+    } catch (error) {
+      // The literal stands in for the command's name or its tag: nothing can come of it.
+      if (error instanceof LiteralAhead) throw new ImapBad(error.message, error.at);
+      throw error;
+    }
+    return command.literals ? command.literals(this, p, size) : 'argument';
+  }
+
+  #parser(source: CommandSource): Parser {
+    return new Parser(source, { utf8: this.names === 'utf8' });
+  }
+
+  async #tellExpunged(selected: Selected): Promise<void> {
+    const { sequence, uids } = selected.takeExpunged();
+    if (uids.length === 0) return;
+    if (this.#enabled.has('QRESYNC')) {
+      this.out.untagged(`VANISHED ${formatSet(uids)}`);
+      return;
+    }
+    for (const number of sequence) {
+      this.out.untagged(`${number} EXPUNGE`);
+      if (this.out.full) await this.out.flush();
+    }
+  }
+
+  async #tellAdded(selected: Selected): Promise<void> {
+    this.out.untagged(`${selected.exists} EXISTS`);
+    if (this.#enabled.has('IMAP4REV2')) return;
+    const claimed = await this.#claimRecent(selected);
+    if (claimed !== undefined) selected.markRecent(claimed);
+    this.out.untagged(`${selected.recentCount} RECENT`);
+  }
+
+  /** New mail is \Recent in one session only; a look (EXAMINE) does not take that away (RFC 3501 2.3.2, 6.3.2). */
+  async #claimRecent(selected: Selected): Promise<number | undefined> {
+    if (selected.access === 'read-only') return undefined;
+    try {
+      return await this.store.claimRecent(selected.id);
+    } catch (error) {
+      // The mailbox is gone: the client will hear of that, and nothing is recent in it.
+      if (error instanceof StoreError) return undefined;
+      throw error;
+    }
+  }
+
+  async #tellFlags(selected: Selected, messages: readonly Message[]): Promise<void> {
+    for (const message of messages) {
+      const sequence = selected.sequenceOf(message.uid);
+      if (sequence === 0) continue;
+      this.tellKeywords(message.flags);
+      this.out.untagged(`${sequence} FETCH ${this.flagsOf(message, { uid: false })}`);
+      if (this.out.full) await this.out.flush();
+    }
+  }
+
+  #endedBy(error: unknown): void {
+    if (this.#ending) return;
+    if (error instanceof IdleTimeout)
+      this.#ending = { reason: 'timeout', farewell: 'You were silent for too long' };
+    else if (error instanceof ConnectionLost) this.#ending = { reason: 'connection lost', farewell: null };
+    else {
+      this.log.error({ err: error }, 'imap session failed');
+      this.#ending = { reason: 'bug', farewell: 'Internal error, see the server log' };
+    }
+  }
+
+  #farewelled: Promise<void> | null = null;
+
+  #farewell(): Promise<void> {
+    this.#farewelled ??= this.#sayBye();
+    return this.#farewelled;
+  }
+
+  async #sayBye(): Promise<void> {
+    try {
+      if (this.#ending?.farewell) this.out.untagged(`BYE ${this.#ending.farewell}`);
+      const cut = setTimeout(() => this.connection.destroy(), FAREWELL_MS);
+      try {
+        await this.out.flush();
+        await this.connection.end();
+      } finally {
+        clearTimeout(cut);
+      }
+    } catch {
+      // The peer is gone already, or the bug that ends us is in the connection: there is nobody to tell.
+      this.connection.destroy();
+    }
+  }
+
+  #logEnd(): void {
+    const account = this.#account?.id ?? null;
+    const seconds = Math.round((this.world.clock.now().getTime() - this.#started) / 1000);
+    this.log.info(
+      {
+        account,
+        ip: this.connection.peer.ip,
+        reason: this.#ending?.reason ?? 'unknown',
+        commands: this.#ran,
+        bytesIn: this.#reader.bytes,
+        bytesOut: this.out.bytes,
+        seconds,
+      },
+      'imap session ended',
+    );
+  }
+}
+
+function isEnd(error: unknown): boolean {
+  return error instanceof ConnectionLost || error instanceof IdleTimeout;
+}
