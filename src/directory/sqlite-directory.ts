@@ -358,10 +358,12 @@ export class SqliteDirectory implements Source {
     if (this.#declared.account(key))
       throw new DirectoryError('read-only', `${name} is declared in the configuration file; change it there`);
     if (this.#source.account(key)) throw new DirectoryError('exists', `${name} is an account already`);
-    if (this.#source.alias(key) ?? this.#declared.alias(key))
+    const targets = this.#source.alias(key) ?? this.#declared.alias(key);
+    // Nothing would ever reach the account, unless the alias names it and so keeps a copy.
+    if (targets && !targets.some((target) => addressKey(target) === key))
       throw new DirectoryError(
         'exists',
-        `${name} is an alias already; remove it first (an alias made afterwards that names ${name} itself keeps a copy)`,
+        `${name} is an alias already, and gets no mail itself; remove it first`,
       );
     if (!this.#source.isLocal(address.domain) && !this.#declared.isLocal(address.domain))
       throw this.#noDomain(address.domain);

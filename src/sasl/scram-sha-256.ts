@@ -1,7 +1,7 @@
-import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
 import type { Directory, ScramCredentials } from '../directory/directory.ts';
 import { type AttemptLog, attempt, broken } from './attempt.ts';
 import type { SaslContext, SaslExchange, SaslMechanism, SaslStep } from './sasl.ts';
+import { checkProof } from './scram-proof.ts';
 import { mayActAs, utf8 } from './text.ts';
 
 const NAME = 'SCRAM-SHA-256';
@@ -65,11 +65,10 @@ function exchange(directory: Directory, log: AttemptLog, context: SaslContext): 
     if (!final || final.binding !== binding || final.nonce !== nonce) return broken(log, context, NAME);
     return attempt(log, context, NAME, start.login, async () => {
       const authMessage = `${start.bare},${serverFirst},${final.withoutProof}`;
-      const right = isProof(keys, authMessage, final.proof);
+      const signature = checkProof(keys, authMessage, final.proof);
       const { account } = keys;
-      if (!right || !account || !mayActAs(start.authzid, start.login, account)) return undefined;
-      const signature = hmac(keys.serverKey, authMessage).toString('base64');
-      return { account, data: Buffer.from(`v=${signature}`) };
+      if (!signature || !account || !mayActAs(start.authzid, start.login, account)) return undefined;
+      return { account, data: Buffer.from(`v=${signature.toString('base64')}`) };
     });
   }
 
@@ -113,16 +112,4 @@ function parseClientFinal(text: string): ClientFinal | undefined {
 function unquote(name: string): string | undefined {
   if (/=(?!2C|3D)/.test(name)) return undefined;
   return name.replaceAll('=2C', ',').replaceAll('=3D', '=');
-}
-
-/** ClientKey := ClientProof XOR ClientSignature; its hash must be StoredKey (RFC 5802 3). */
-function isProof(keys: ScramCredentials, authMessage: string, proof: Buffer): boolean {
-  const signature = hmac(keys.storedKey, authMessage);
-  const clientKey = Buffer.from(proof.map((byte, i) => byte ^ (signature[i] ?? 0)));
-  const stored = createHash('sha256').update(clientKey).digest();
-  return timingSafeEqual(stored, keys.storedKey);
-}
-
-function hmac(key: Uint8Array, text: string): Buffer {
-  return createHmac('sha256', key).update(text).digest();
 }
