@@ -24,7 +24,23 @@ export interface Group {
 
 /** @param value an unfolded field value; one char an octet, or decoded. */
 export function parseAddressList(value: string): (Mailbox | Group)[] {
+  const simple = simpleMailbox(value);
+  if (simple) return [simple];
   return new AddressListParser(value).list();
+}
+
+/** One mailbox in the plainest form, as most fields have it: read at once. What is not quite so goes the long way. */
+const SIMPLE =
+  /^(?:([\w'-]+(?: [\w'-]+)*) |"([^"\\\s]+(?: [^"\\\s]+)*)" )?<([^\s()<>@,;:"[\]\\.]+(?:\.[^\s()<>@,;:"[\]\\.]+)*)@([\w-]+(?:\.[\w-]+)*)>$/;
+/** Longer values are left to the parser, which is linear; it keeps the pattern's cost small. */
+const MAX_SIMPLE = 200;
+
+function simpleMailbox(value: string): Mailbox | undefined {
+  if (value.length > MAX_SIMPLE) return undefined;
+  const match = SIMPLE.exec(value);
+  if (match === null) return undefined;
+  const [, words, quoted, local = null, domain = null] = match;
+  return { is: 'mailbox', name: words ?? quoted ?? null, route: null, local, domain };
 }
 
 /** `space`: blanks or a comment came before it. */

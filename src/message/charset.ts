@@ -68,6 +68,13 @@ export function isAscii(text: string): boolean {
   return !/[^\x00-\x7f]/.test(text);
 }
 
+/** Whether text in this charset can be read as such, and need not be guessed at: for SEARCH's BADCHARSET. */
+export function isKnownCharset(charset: string): boolean {
+  const name = canonical(charset);
+  if (name === 'us-ascii' || name === 'ascii' || name === 'hz-gb-2312' || name === 'iso-2022-kr') return true;
+  return !UNSAID.has(name) && (webStream(name) ?? iconvStream(name)) !== undefined;
+}
+
 /** A decoder for this charset, whatever its name is. */
 export function textStream(charset: string): TextStream {
   const name = canonical(charset);

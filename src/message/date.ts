@@ -59,6 +59,7 @@ function words(value: string): string[] {
     value
       .slice(0, MAX_DATE)
       .replace(/\([^()]*\)?/g, ' ')
+      .replace(/\s*:\s*/g, ':')
       // 22-Aug-2002, but not the sign of a zone.
       .replace(/(\d)[-/](?=[A-Za-z])|([A-Za-z])[-/](?=\d{2,4}(?!\d))/g, (_, a?: string, b?: string) =>
         /^[A-Za-z]$/.test(b ?? '') ? `${b} ` : `${a} `,

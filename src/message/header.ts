@@ -16,10 +16,9 @@ export interface Field {
   readonly end: number;
 }
 
-/** RFC 5322 2.2 ftext. Blanks before the colon are obsolete syntax (4.5) and dropped. */
-const FIELD_NAME = /^([\x21-\x39\x3b-\x7e]+)[ \t]*$/;
-/** A longer one is no name: lines end at 998 octets (RFC 5322 2.1.1). */
-const MAX_NAME = 998;
+const SPACE = 0x20;
+const TAB = 0x09;
+const COLON = 0x3a;
 
 /** The bytes as a string with one char an octet. */
 export function byteString(bytes: Uint8Array): string {
@@ -80,13 +79,25 @@ function endOfField(header: string, start: number): number {
     if (lineEnd < 0) return header.length;
     at = lineEnd + 1;
     const next = header.charCodeAt(at);
-    if (next !== 0x20 && next !== 0x09) return at;
+    if (next !== SPACE && next !== TAB) return at;
   }
 }
 
 function fieldAt(header: string, start: number, end: number): Field {
-  const colon = header.slice(start, Math.min(end, start + MAX_NAME)).indexOf(':');
-  const match = colon > 0 ? FIELD_NAME.exec(header.slice(start, start + colon)) : null;
-  if (match?.[1] === undefined) return { name: '', value: header.slice(start, end), start, end };
-  return { name: match[1].toLowerCase(), value: header.slice(start + colon + 1, end), start, end };
+  const nameEnd = endOfName(header, start);
+  let colon = nameEnd;
+  while (header.charCodeAt(colon) === SPACE || header.charCodeAt(colon) === TAB) colon++;
+  if (nameEnd === start || header.charCodeAt(colon) !== COLON) {
+    return { name: '', value: header.slice(start, end), start, end };
+  }
+  const name = header.slice(start, nameEnd).toLowerCase();
+  return { name, value: header.slice(colon + 1, end), start, end };
+}
+
+/** RFC 5322 2.2: printable ASCII but the colon. Blanks before the colon are obsolete syntax (4.5) and dropped. */
+function endOfName(header: string, start: number): number {
+  for (let at = start; ; at++) {
+    const code = header.charCodeAt(at);
+    if (!(code > SPACE && code < 0x7f) || code === COLON) return at;
+  }
 }

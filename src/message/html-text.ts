@@ -25,7 +25,7 @@ const HIDDEN = new Set(['script', 'style', 'title', 'template']);
 export function htmlText(): TextFilter {
   /** Not yet decided: the begin of a tag or of a reference. */
   let held = '';
-  /** What ends the part that is left out: `-->`, `</style`; '' when nothing is. */
+  /** What ends the part that is left out: `-->`, `</style`, and then `>`; '' when nothing is. */
   let skipTo = '';
   const read = (last: boolean): string => {
     let out = '';
@@ -40,11 +40,7 @@ export function htmlText(): TextFilter {
           break;
         }
         at = end + skipTo.length;
-        if (skipTo !== '-->') {
-          const tagEnd = held.indexOf('>', at);
-          at = tagEnd < 0 ? held.length : tagEnd + 1;
-        }
-        skipTo = '';
+        skipTo = skipTo.startsWith('</') ? '>' : '';
         continue;
       }
       const open = held.indexOf('<', at);
@@ -91,7 +87,7 @@ export function htmlText(): TextFilter {
 }
 
 function indexOfFolded(text: string, lowerCase: string, from: number): number {
-  if (lowerCase === '-->') return text.indexOf(lowerCase, from);
+  if (!lowerCase.startsWith('</')) return text.indexOf(lowerCase, from);
   for (let at = text.indexOf('</', from); at >= 0; at = text.indexOf('</', at + 2)) {
     if (text.slice(at, at + lowerCase.length).toLowerCase() === lowerCase) return at;
   }

@@ -167,32 +167,30 @@ interface Section {
   readonly value: string;
 }
 
-/** Continuations joined, charsets decoded; the extended form of a name wins over the plain one (RFC 6266 4.3 says so too). */
+/** Continuations joined, charsets decoded; the extended form of a name wins over the plain one (as RFC 6266 4.3 says). */
 function join(parameters: readonly RawParameter[]): Record<string, string> {
-  const plain: Record<string, string> = {};
+  /** In the order of the header; undefined where sections give the value. */
+  const values = new Map<string, string | undefined>();
   const extended = new Map<string, Section[]>();
   for (const { name, value } of parameters) {
-    const match = EXTENDED_NAME.exec(name);
-    if (match?.[1] === undefined || (match[2] === undefined && match[3] === undefined)) {
-      if (name !== '__proto__') plain[name] ??= decodeLenient(value);
+    const [, base = name, number, star] = EXTENDED_NAME.exec(name) ?? [];
+    if (number === undefined && star === undefined) {
+      values.set(name, values.get(name) ?? decodeLenient(value));
       continue;
     }
-    const section = { number: Number(match[2] ?? 0), encoded: match[3] !== undefined, value };
-    const sections = extended.get(match[1]);
+    const section = { number: Number(number ?? 0), encoded: star !== undefined, value };
+    const sections = extended.get(base);
     if (sections) sections.push(section);
-    else {
-      extended.set(match[1], [section]);
-      // Holds its place, so that the order is the header's.
-      if (match[1] !== '__proto__') plain[match[1]] ??= '';
-    }
+    else extended.set(base, [section]);
+    if (!values.has(base)) values.set(base, undefined);
   }
-  for (const [name, sections] of extended) {
-    const value = joinSections(sections);
-    if (name === '__proto__') continue;
-    if (value !== undefined) plain[name] = value;
-    else if (plain[name] === '') delete plain[name];
+  const joined: Record<string, string> = {};
+  for (const [name, plain] of values) {
+    const value = joinSections(extended.get(name) ?? []) ?? plain;
+    // The one name that is no property.
+    if (value !== undefined && name !== '__proto__') joined[name] = value;
   }
-  return plain;
+  return joined;
 }
 
 /** undefined when section 0 is missing; ends at the first gap. */
