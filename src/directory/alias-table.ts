@@ -25,13 +25,12 @@ export function formatAliasName(name: AliasName): string {
 export class AliasTable {
   readonly #db: Sqlite;
   readonly #all: Source;
-  readonly #delimiters: string;
+  delimiters = '';
 
   /** @param all every source there is: an alias may lead to what the configuration file declares. */
-  constructor(db: Sqlite, all: Source, delimiters: string) {
+  constructor(db: Sqlite, all: Source) {
     this.#db = db;
     this.#all = all;
-    this.#delimiters = delimiters;
   }
 
   add(name: AliasName, targets: readonly Address[], mode: 'new' | 'extend', now: number): void {
@@ -147,7 +146,7 @@ export class AliasTable {
     const address = parseAddress(target);
     if (!address) return false;
     if (addressKey(address) === key) return true;
-    for (const { address: shorter } of stripped(address, this.#delimiters))
+    for (const { address: shorter } of stripped(address, this.delimiters))
       if (addressKey(shorter) === key) return true;
     return false;
   }
@@ -167,7 +166,7 @@ export class AliasTable {
   /** Every target here must lead somewhere, and none in a circle, with the alias as it will be. */
   #checkTargets(name: AliasName, after: readonly Address[], added: readonly Address[]): void {
     const overlay = overlaid(this.#all, name, after);
-    const options = { delimiters: this.#delimiters, postmaster: undefined };
+    const options = { delimiters: this.delimiters, postmaster: undefined };
     const text = formatAliasName(name);
     const starts = name.is === 'address' ? [name.address, ...added] : added;
     if (starts.some((start) => route(overlay, start, options).to === 'loop'))

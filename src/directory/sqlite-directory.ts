@@ -15,13 +15,17 @@ import { type Credentials, joinSources, type Source } from './source.ts';
 import { SqliteSource, scramColumns, toAccount } from './sqlite-source.ts';
 import { parseStoredHash } from './stored-hash.ts';
 
-export interface SqliteDirectoryOptions {
+export interface SqliteDirectoryOptions extends SqliteDirectorySettings {
   /** The database file; made where there is none. `:memory:` for tests. */
   readonly path: string;
   readonly clock: Clock;
   readonly passwords: Passwords;
   /** What the configuration file declares: it cannot be changed here, and its domains can have accounts here. */
   readonly declared: FileDirectory;
+}
+
+/** What a reload of the configuration may change. */
+export interface SqliteDirectorySettings {
   readonly recipientDelimiters: string;
   /**
    * `auth.cramMd5`: keep passwords that are set, sealed with the key in `keyFile`. null: keep none, and show none.
@@ -73,8 +77,7 @@ export class SqliteDirectory implements Source {
   readonly #clock: Clock;
   readonly #passwords: Passwords;
   readonly #declared: FileDirectory;
-  readonly #delimiters: string;
-  readonly #box: SecretBox | undefined;
+  #delimiters = '';
   readonly #source: SqliteSource;
   readonly #aliases: AliasTable;
   /** Made once for this database: the made-up SCRAM keys of unknown logins come from it. */
@@ -82,20 +85,18 @@ export class SqliteDirectory implements Source {
 
   /** @throws DirectoryError `invalid` when a newer Facteur wrote the file. */
   constructor(options: SqliteDirectoryOptions) {
-    const { path, sharedSecrets } = options;
+    const { path } = options;
     // Password hashes: nobody else reads them. SQLite gives -wal and -shm the mode of the file itself.
     if (path !== ':memory:') closeSync(openSync(path, 'a', 0o600));
     this.#db = openSqlite(path, { durability: 'full' });
     this.#clock = options.clock;
     this.#passwords = options.passwords;
     this.#declared = options.declared;
-    this.#delimiters = options.recipientDelimiters;
     try {
       migrate(this.#db, path);
-      this.#box = sharedSecrets === null ? undefined : SecretBox.open(sharedSecrets.keyFile);
-      this.#source = new SqliteSource(this.#db, this.#box);
-      const all = joinSources([this.#source, options.declared]);
-      this.#aliases = new AliasTable(this.#db, all, options.recipientDelimiters);
+      this.#source = new SqliteSource(this.#db);
+      this.#aliases = new AliasTable(this.#db, joinSources([this.#source, options.declared]));
+      this.configure(options);
       const secret = this.#db
         .prepare<[], Buffer>("SELECT value FROM secret WHERE name = 'scram'")
         .pluck()
@@ -106,6 +107,13 @@ export class SqliteDirectory implements Source {
       this.#db.close();
       throw error;
     }
+  }
+
+  /** The configuration was read again. Throws when the key file cannot be used; then everything stays as it was. */
+  configure({ recipientDelimiters, sharedSecrets }: SqliteDirectorySettings): void {
+    this.#source.box = sharedSecrets === null ? undefined : SecretBox.open(sharedSecrets.keyFile);
+    this.#delimiters = recipientDelimiters;
+    this.#aliases.delimiters = recipientDelimiters;
   }
 
   refresh(): void {
@@ -413,7 +421,11 @@ export class SqliteDirectory implements Source {
       this.#passwords.hash(given.password),
       deriveScramKeys(given.password),
     ]);
-    return { hash, ...scramColumns({ hash, scram }), secret: this.#box?.seal(key, given.password) ?? null };
+    return {
+      hash,
+      ...scramColumns({ hash, scram }),
+      secret: this.#source.box?.seal(key, given.password) ?? null,
+    };
   }
 
   #now(): number {

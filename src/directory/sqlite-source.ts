@@ -31,7 +31,8 @@ interface Cached {
  * asking costs three microseconds, and then everything remembered is forgotten.
  */
 export class SqliteSource implements Source {
-  readonly #box: SecretBox | undefined;
+  /** Seals and opens shared secrets; undefined where none are wanted. */
+  box: SecretBox | undefined;
   readonly #accounts = new Map<AddressKey, Cached | undefined>();
   readonly #aliases = new Map<AddressKey, readonly Address[] | undefined>();
   #domains: { readonly list: readonly Domain[]; readonly set: ReadonlySet<Domain> } | undefined;
@@ -46,9 +47,7 @@ export class SqliteSource implements Source {
   readonly #findWithoutScram: Statement<[], number>;
   readonly #upgrade: Statement<[Record<string, unknown>]>;
 
-  /** @param box opens shared secrets; undefined where none are wanted. */
-  constructor(db: Sqlite, box: SecretBox | undefined) {
-    this.#box = box;
+  constructor(db: Sqlite) {
     this.#askVersion = db.prepare<[], number>('PRAGMA data_version').pluck();
     this.#findAccount = db.prepare('SELECT * FROM account WHERE key = ?');
     this.#findTargets = db
@@ -119,7 +118,7 @@ export class SqliteSource implements Source {
 
   sharedSecret(key: AddressKey): string | undefined {
     const sealed = this.#entry(key)?.sealed;
-    return sealed && this.#box?.open(key, sealed);
+    return sealed && this.box?.open(key, sealed);
   }
 
   upgrade(key: AddressKey, from: Credentials, to: Credentials): void {

@@ -189,6 +189,10 @@ describe('shared secrets for CRAM-MD5 and APOP', () => {
     await on.sqlite.setState(ALICE, 'disabled');
     expect(await on.directory.sharedSecret('alice@example.org')).toBeUndefined();
     await on.sqlite.setState(ALICE, 'enabled');
+    on.sqlite.configure({ recipientDelimiters: '+', sharedSecrets: null });
+    expect(await on.directory.sharedSecret('alice@example.org')).toBeUndefined();
+    on.sqlite.configure({ recipientDelimiters: '+', sharedSecrets: { keyFile } });
+    expect(await on.directory.sharedSecret('alice@example.org')).toBeDefined();
     await on.close();
     expect(readFileSync(path).includes('geheim-2')).toBe(false);
 

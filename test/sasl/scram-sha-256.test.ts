@@ -99,7 +99,6 @@ test('another’s authorization identity is refused', async () => {
 test('a comma in a name is written =2C (RFC 5802 5.1)', async () => {
   expect((await client('"a,b=c"@example.org', 'pw')).verified).toBe(true);
 });
-});
 
 describe('what breaks the rules', () => {
   const protocol = { is: 'failed', reason: 'protocol' };
