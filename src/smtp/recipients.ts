@@ -34,6 +34,6 @@ function whereTo(
 ): Pick<FinalRecipient, 'address' | 'account' | 'detail'> {
   if (destination.is === 'remote') return { address: destination.address, account: null };
   const { account, detail } = destination;
-  const address = parseAddress(account) ?? original;
+  const address = account === formatAddress(original) ? original : (parseAddress(account) ?? original);
   return detail === undefined ? { address, account } : { address, account, detail };
 }
