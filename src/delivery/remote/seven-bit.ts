@@ -1,0 +1,189 @@
+/**
+ * Makes a message fit a host that cannot take all octets: the bodies that need it are encoded, and only those, so that
+ * every reader shows what it would have shown (RFC 6152 3). Header fields are passed as they are. Signatures over a
+ * body that is changed do not survive; nothing that is 7-bit already is touched.
+ */
+import type { RawMessage } from '../../mail/raw-message.ts';
+import { fields } from '../../message/header.ts';
+import { MAX_HEADER, MimeScanner } from '../../message/scan.ts';
+import type { Part, Span } from '../../message/structure.ts';
+import { base64, quotedPrintable } from './transfer-encode.ts';
+
+/** What the peer cannot take. */
+export interface Unfit {
+  /** Octets over 127: the peer has no 8BITMIME. */
+  readonly eightBit: boolean;
+  /** NUL, CR and LF alone, lines over 998 octets: it has no BINARYMIME (RFC 3030 3). */
+  readonly binary: boolean;
+}
+
+/** RFC 5322 2.1.1. */
+const MAX_LINE = 998;
+const CR = 0x0d;
+const LF = 0x0a;
+
+interface Found {
+  readonly eightBit: boolean;
+  readonly binary: boolean;
+}
+
+/** The tree of the message, and whether there is anything in it that `unfit` names. */
+export async function examine(
+  raw: RawMessage,
+  unfit: Unfit,
+): Promise<{ readonly root: Part; readonly fits: boolean }> {
+  const scanner = new MimeScanner();
+  const octets = new Octets();
+  for await (const chunk of raw.read()) {
+    scanner.write(chunk);
+    octets.write(chunk);
+  }
+  return { root: scanner.end(), fits: !hits(octets.found, unfit) };
+}
+
+/** The message as `unfit` allows it. */
+export function convert(raw: RawMessage, root: Part, unfit: Unfit): AsyncIterable<Uint8Array> {
+  return new Conversion(raw, unfit).part(root, 'root');
+}
+
+function hits(found: Found, unfit: Unfit): boolean {
+  return (unfit.eightBit && found.eightBit) || (unfit.binary && found.binary);
+}
+
+class Conversion {
+  readonly #raw: RawMessage;
+  readonly #unfit: Unfit;
+
+  constructor(raw: RawMessage, unfit: Unfit) {
+    this.#raw = raw;
+    this.#unfit = unfit;
+  }
+
+  async *part(part: Part, place: 'root' | 'within'): AsyncGenerator<Uint8Array> {
+    if (part.children.length > 0) yield* this.#multipart(part);
+    else if (part.message) yield* this.#message(part, part.message);
+    else yield* this.#leaf(part, place);
+  }
+
+  async *#multipart(part: Part): AsyncGenerator<Uint8Array> {
+    yield* this.#header(part, identityOf(part), 'within');
+    let at = part.body.start;
+    for (const child of part.children) {
+      yield* this.#between({ start: at, end: child.header.start });
+      yield* this.part(child, 'within');
+      at = child.body.end;
+    }
+    yield* this.#between({ start: at, end: part.body.end });
+  }
+
+  async *#message(part: Part, inner: Part): AsyncGenerator<Uint8Array> {
+    yield* this.#header(part, identityOf(part), 'within');
+    yield* this.part(inner, 'root');
+    yield* this.#between({ start: inner.body.end, end: part.body.end });
+  }
+
+  async *#leaf(part: Part, place: 'root' | 'within'): AsyncGenerator<Uint8Array> {
+    const body = (): AsyncIterable<Uint8Array> => this.#raw.read(part.body);
+    const found = await look(body());
+    if (!hits(found, this.#unfit)) {
+      // A label that says more than is there is no business of a 7-bit host either (RFC 2045 6.2).
+      const label = this.#unfit.eightBit && !found.eightBit ? identityOf(part) : undefined;
+      yield* this.#header(part, label, 'within');
+      yield* body();
+    } else if (!isIdentity(part)) {
+      // Encoded already, and broken: decoders pass over octets that cannot be there.
+      yield* this.#header(part, undefined, 'within');
+      yield* masked(body());
+    } else if (part.type === 'text') {
+      yield* this.#header(part, 'quoted-printable', place);
+      yield* quotedPrintable(body());
+    } else {
+      yield* this.#header(part, 'base64', place);
+      yield* base64(body());
+    }
+  }
+
+  /** Preamble, epilogue and the boundaries themselves: shown to nobody. */
+  async *#between(span: Span): AsyncGenerator<Uint8Array> {
+    if (span.start >= span.end) return;
+    if (this.#unfit.eightBit) yield* masked(this.#raw.read(span));
+    else yield* this.#raw.read(span);
+  }
+
+  /** With `encoding` as its Content-Transfer-Encoding; as it stands without one. */
+  async *#header(
+    part: Part,
+    encoding: string | undefined,
+    place: 'root' | 'within',
+  ): AsyncGenerator<Uint8Array> {
+    const { header } = part;
+    if (encoding === undefined || header.end - header.start > MAX_HEADER) {
+      yield* this.#raw.read(header);
+      return;
+    }
+    const chunks: Uint8Array[] = [];
+    for await (const chunk of this.#raw.read(header)) chunks.push(chunk);
+    const text = Buffer.concat(chunks).toString('latin1');
+    yield Buffer.from(relabelled(text, encoding, place), 'latin1');
+  }
+}
+
+function isIdentity(part: Part): boolean {
+  return part.encoding === '7bit' || part.encoding === '8bit' || part.encoding === 'binary';
+}
+
+/** The label of a part that is 7-bit when its contents are: undefined where it says so already. */
+function identityOf(part: Part): string | undefined {
+  return part.encoding === '8bit' || part.encoding === 'binary' ? '7bit' : undefined;
+}
+
+function relabelled(header: string, encoding: string, place: 'root' | 'within'): string {
+  let kept = '';
+  const names = new Set<string>();
+  let end = 0;
+  for (const field of fields(header)) {
+    names.add(field.name);
+    end = field.end;
+    if (field.name !== 'content-transfer-encoding') kept += header.slice(field.start, field.end);
+  }
+  const added = [`Content-Transfer-Encoding: ${encoding}`];
+  if (place === 'root') {
+    // A message from before MIME becomes one of today, or nobody would decode it (RFC 1428 3).
+    if (!names.has('content-type')) added.unshift('Content-Type: text/plain; charset=unknown-8bit');
+    if (!names.has('mime-version')) added.unshift('MIME-Version: 1.0');
+  }
+  return `${kept}${added.map((line) => `${line}\r\n`).join('')}${header.slice(end)}`;
+}
+
+async function look(content: AsyncIterable<Uint8Array>): Promise<Found> {
+  const octets = new Octets();
+  for await (const chunk of content) octets.write(chunk);
+  return octets.found;
+}
+
+/** Looks at octets as they come by. */
+class Octets {
+  #eightBit = false;
+  #binary = false;
+  #length = 0;
+  #last = 0;
+
+  write(chunk: Uint8Array): void {
+    for (const octet of chunk) {
+      if (octet > 0x7f) this.#eightBit = true;
+      const bare = (octet === LF) !== (this.#last === CR);
+      if (octet === 0 || bare) this.#binary = true;
+      this.#length = octet === LF ? 0 : this.#length + 1;
+      if (this.#length > MAX_LINE + 1) this.#binary = true;
+      this.#last = octet;
+    }
+  }
+
+  get found(): Found {
+    return { eightBit: this.#eightBit, binary: this.#binary || this.#last === CR };
+  }
+}
+
+async function* masked(content: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  for await (const chunk of content) yield chunk.map((octet) => (octet > 0x7f ? 0x3f : octet));
+}
