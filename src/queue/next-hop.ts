@@ -13,8 +13,7 @@ export const MAX_JOB_RECIPIENTS = 100;
 export function nextHop(recipient: QueuedRecipient): NextHop {
   if (recipient.account !== null) return { agent: 'local', name: recipient.account };
   const { domain } = recipient.address;
-  // An address literal is no domain name and has no A-labels (RFC 5321 4.1.3).
-  return { agent: 'remote', name: domain.startsWith('[') ? domain : asciiDomain(domain) };
+  return { agent: 'remote', name: asciiDomain(domain) };
 }
 
 /** The distinct next hops of recipients that still wait. */
