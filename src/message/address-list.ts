@@ -45,7 +45,7 @@ function simpleMailbox(value: string): Mailbox | undefined {
 
 /** `space`: blanks or a comment came before it. */
 interface Token {
-  readonly kind: 'word' | 'dot' | 'at' | 'literal';
+  readonly kind: 'word' | 'quoted' | 'dot' | 'at' | 'literal';
   readonly text: string;
   readonly space: boolean;
 }
@@ -77,8 +77,9 @@ class AddressListParser {
     };
     for (;;) {
       const { mailbox, end } = this.#address(group === null ? ',;:' : ',;');
-      if (end === ':') {
-        group = mailbox === null ? '' : nameOf(mailbox);
+      // The name of a group is a phrase; a colon after an address can only part it from the next.
+      if (end === ':' && (mailbox === null || mailbox.domain === null)) {
+        group = mailbox?.name ?? mailbox?.local ?? '';
         members = [];
         continue;
       }
@@ -143,7 +144,7 @@ class AddressListParser {
     const char = this.#text.charAt(this.#at);
     if (char === '"') {
       const text = this.#delimited('"');
-      if (text !== undefined) return { kind: 'word', text, space };
+      if (text !== undefined) return { kind: 'quoted', text, space };
     }
     if (char === '[') {
       const text = this.#delimited(']');
@@ -239,7 +240,7 @@ function splitRoute(tokens: Token[]): { route: string | null; rest: Token[] } {
 function splitAddress(tokens: Token[]): { local: string | null; domain: string | null; others: Token[] } {
   const at = tokens.findLastIndex((token) => token.kind === 'at');
   if (at < 0) {
-    // A single local part, or words that can only be a name.
+    // A single local part; or words, or a quoted string, that more likely are a name.
     return isDotted(tokens)
       ? { local: joined(tokens), domain: null, others: [] }
       : { local: null, domain: null, others: tokens };
@@ -265,7 +266,7 @@ function belongs(tokens: readonly Token[], index: number, neighbour: Token | und
 }
 
 function isDotted(tokens: readonly Token[]): boolean {
-  return tokens.length > 0 && tokens.every((token, i) => i === 0 || !token.space);
+  return tokens.length > 0 && tokens.every(({ kind, space }, i) => kind !== 'quoted' && (i === 0 || !space));
 }
 
 function joined(tokens: readonly Token[]): string {
@@ -277,10 +278,4 @@ function textOf(tokens: readonly Token[]): string {
     .map(({ text, space }) => (space ? ` ${text}` : text))
     .join('')
     .trim();
-}
-
-/** What was read as an address, but stands before a colon: the name of a group. */
-function nameOf({ name, local, domain }: Mailbox): string {
-  const address = [local, domain].filter((part) => part !== null).join('@');
-  return [name, address].filter((part) => part !== null && part !== '').join(' ');
 }

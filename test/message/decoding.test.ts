@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import iconv from 'iconv-lite';
 import { describe, expect, test } from 'vitest';
-import { decodeBytes, textStream } from '../../src/message/charset.ts';
+import { decodeBytes, isKnownCharset, textStream } from '../../src/message/charset.ts';
 import { decodeWords, encodeWords } from '../../src/message/encoded-word.ts';
 import { parseStructured } from '../../src/message/parameters.ts';
 import { transferDecoder } from '../../src/message/transfer.ts';
@@ -73,6 +73,13 @@ describe('charsets', () => {
     ]) {
       expect(decodeBytes(iconv.encode('abc', name), name), name).toBe('abc');
     }
+  });
+
+  test('which are known, for BADCHARSET (RFC 9051 6.4.4)', () => {
+    for (const name of ['US-ASCII', 'utf-8', 'ISO-8859-1', 'hz-gb-2312', 'utf-7', 'cp850']) {
+      expect(isKnownCharset(name), name).toBe(true);
+    }
+    for (const name of ['', 'x-unknown', 'base64', 'no-such']) expect(isKnownCharset(name), name).toBe(false);
   });
 
   test('any name, any bytes, cut anywhere', () => {
