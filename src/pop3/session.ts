@@ -55,9 +55,11 @@ export class Session implements Pop3Session {
     this.connection = connection;
     this.#world = world;
     this.log = world.log.child({ sid: connection.sid });
-    this.timestamp = world.sasl.apop
-      ? `<${randomBytes(8).toString('hex')}.${world.clock.now().getTime()}@${world.hostname}>`
-      : null;
+    // Its digest is as good as the password to whoever listens; the greeting comes before STLS.
+    this.timestamp =
+      world.sasl.apop && this.plaintextAllowed
+        ? `<${randomBytes(8).toString('hex')}.${world.clock.now().getTime()}@${world.hostname}>`
+        : null;
   }
 
   get hostname(): string {

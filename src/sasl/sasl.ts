@@ -36,7 +36,7 @@ export interface SaslExchange {
 export interface SaslMechanism {
   /** As announced: `SCRAM-SHA-256`. */
   readonly name: string;
-  /** The password itself crosses the wire: only under TLS, or from `auth.allowPlaintextFrom`. */
+  /** The password crosses the wire, or what it can be guessed from: only under TLS, or from `auth.allowPlaintextFrom`. */
   readonly plaintext: boolean;
   start(context: SaslContext): SaslExchange;
 }
@@ -50,7 +50,8 @@ export interface Sasl {
   login(login: string, password: string, context: SaslContext): Promise<SaslStep>;
   /**
    * APOP (RFC 1939 7); `banner` is the greeting's timestamp with its angle brackets, `digest` what the client sent.
-   * null where `auth.cramMd5` is off: then the greeting has no timestamp either.
+   * null where `auth.cramMd5` is off: then the greeting has no timestamp either. As CRAM-MD5, only where a password may
+   * come as it is.
    */
   readonly apop:
     | ((login: string, digest: string, banner: string, context: SaslContext) => Promise<SaslStep>)

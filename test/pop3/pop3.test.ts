@@ -4,7 +4,7 @@ import { resolve } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { rawMessage } from '../../src/mail/raw-message.ts';
 import { playTranscript } from '../transcript.ts';
-import { ALICE, PASSWORD, Pop3World } from './world.ts';
+import { ALICE, Client, PASSWORD, Pop3World } from './world.ts';
 
 let world: Pop3World;
 
@@ -463,7 +463,11 @@ describe('logging in', () => {
 
   test('APOP and CRAM-MD5 only where the server keeps their secrets (RFC 1939 7, RFC 2195)', async () => {
     await start({ cramMd5: true });
-    const greeting = new (await import('./world.ts')).Client(await world.connectPlain());
+    const inTheClear = new Client(await world.connectPlain());
+    expect(await inTheClear.line()).not.toContain('<');
+    expect(await inTheClear.lines('CAPA')).not.toContain('CRAM-MD5');
+    expect(await inTheClear.ask('AUTH CRAM-MD5')).toMatch(/^-ERR \[AUTH\] not without encryption/);
+    const greeting = new Client(await world.connectTls());
     const banner = await greeting.line();
     const timestamp = /<[^<>@ ]+@pop\.example\.org>/.exec(banner)?.[0] ?? '';
     expect(timestamp).not.toBe('');
@@ -474,7 +478,7 @@ describe('logging in', () => {
     expect(await greeting.ask(`APOP ${ALICE}`)).toBe('-ERR a name and a digest are expected');
     expect(await greeting.ask(`APOP ${ALICE} ${digest}`)).toMatch(/^\+OK/);
     await greeting.ask('QUIT');
-    const cram = await world.client('plain');
+    const cram = await world.client();
     const challenge = Buffer.from((await cram.ask('AUTH CRAM-MD5')).slice(2), 'base64').toString();
     const answer = `${ALICE} ${createHmac('md5', PASSWORD).update(challenge).digest('hex')}`;
     expect(await cram.ask(Buffer.from(answer).toString('base64'))).toMatch(/^\+OK/);
@@ -482,7 +486,6 @@ describe('logging in', () => {
 
   test('no timestamp and no APOP otherwise', async () => {
     await start();
-    const { Client } = await import('./world.ts');
     const client = new Client(await world.connectPlain());
     expect(await client.line()).not.toContain('<');
     expect(await client.ask(`APOP ${ALICE} ${'0'.repeat(32)}`)).toBe('-ERR [AUTH] APOP is not offered here');
