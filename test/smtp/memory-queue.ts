@@ -17,7 +17,7 @@ export interface MemoryQueue {
   /** Drafts neither committed nor aborted. */
   readonly open: Set<QueueId>;
   /** Thrown by the next calls of these. */
-  readonly faults: { draft?: Error; write?: Error; commit?: Error };
+  faults: { draft?: Error; write?: Error; commit?: Error };
   /** Resolves before each commit does. */
   beforeCommit: () => Promise<void>;
   last(): Kept;
