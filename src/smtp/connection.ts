@@ -27,6 +27,8 @@ export class Connection extends SMTPConnection implements InputSink, Wire {
   #replies = '';
   /** When the client was last answered, or last heard of within a message. */
   #since: number;
+  /** Whether the present input had something complete in it. */
+  #heard = false;
   #contentSince = 0;
   #contentSize = 0;
   #blockedSince: number | undefined;
@@ -121,14 +123,17 @@ export class Connection extends SMTPConnection implements InputSink, Wire {
   }
 
   line(line: Buffer): Promise<void> | undefined {
+    this.#heard = true;
     return this.#session.line(line);
   }
 
   badLine(fault: 'too-long' | 'bare-lf'): Promise<void> | undefined {
+    this.#heard = true;
     return this.#session.badLine(fault);
   }
 
   content(chunk: Buffer): Promise<void> | undefined {
+    this.#heard = true;
     this.#contentSize += chunk.length;
     return this.#session.content(chunk);
   }
@@ -138,7 +143,9 @@ export class Connection extends SMTPConnection implements InputSink, Wire {
   }
 
   idle(): Promise<void> | undefined {
-    this.#since = this.#now();
+    // A part of a command proves nothing: it must be complete in time.
+    if (this.#heard) this.#since = this.#now();
+    this.#heard = false;
     return this.flush();
   }
 
@@ -151,8 +158,7 @@ export class Connection extends SMTPConnection implements InputSink, Wire {
 
   broken(error: unknown): void {
     this.#room.log.error({ sid: this.id, ip: this.#accepted.peer.ip, err: error }, 'session broke');
-    this.reply({ code: 421, enhanced: '4.3.0', text: `${this.#room.hostname} Internal error` });
-    this.close();
+    this.#part({ code: 421, enhanced: '4.3.0', text: `${this.#room.hostname} Internal error` });
   }
 
   expect(framing: Framing): void {
@@ -181,8 +187,7 @@ export class Connection extends SMTPConnection implements InputSink, Wire {
 
   /** The grace is over. */
   stopNow(): void {
-    this.reply({ code: 421, enhanced: '4.3.2', text: `${this.#room.hostname} is stopping` });
-    this.close();
+    this.#part({ code: 421, enhanced: '4.3.2', text: `${this.#room.hostname} is stopping` });
   }
 
   /** Ends the session of a client that takes too long. */
@@ -227,7 +232,12 @@ export class Connection extends SMTPConnection implements InputSink, Wire {
   #tooSlow(text: string): void {
     const { sid, peer } = this.#accepted;
     this.#room.log.info({ sid, ip: peer.ip }, 'session timed out');
-    this.reply({ code: 421, enhanced: '4.4.2', text: `${this.#room.hostname} ${text}` });
+    this.#part({ code: 421, enhanced: '4.4.2', text: `${this.#room.hostname} ${text}` });
+  }
+
+  #part(reply: Reply): void {
+    this.#session.reset();
+    this.reply(reply);
     this.close();
   }
 
