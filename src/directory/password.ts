@@ -135,11 +135,13 @@ export class Passwords {
 
   #pool(): ThreadPool {
     if (this.#closed) throw new DirectoryError('busy', 'the directory is closed');
-    this.#worker ??= new ThreadPool(WORKER, 1, undefined, () => {
+    if (this.#worker) return this.#worker;
+    const pool: ThreadPool = new ThreadPool(WORKER, 1, undefined, () => {
       // Its calls were rejected; the next one starts another thread.
-      this.#worker = undefined;
+      if (this.#worker === pool) this.#worker = undefined;
     });
-    return this.#worker;
+    this.#worker = pool;
+    return pool;
   }
 }
 
