@@ -220,7 +220,8 @@ export function serveThread(
   return { emit: (event, value) => post({ event, value }) };
 }
 
-class Transferring {
+/** What `transferring` makes; exported for who calls a service without a thread between. */
+export class Transferring {
   readonly value: unknown;
   readonly transfer: readonly Transferable[];
   constructor(value: unknown, transfer: readonly Transferable[]) {

@@ -19,14 +19,16 @@ const FORBIDDEN = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\ufffd%*]/;
 /** The canonical form of a path: Unicode NFC, "INBOX" in upper case as first part. Throws 'invalid-name'. */
 export function parsePath(text: string): string {
   const path = text.normalize('NFC');
-  if (!path.isWellFormed() || FORBIDDEN.test(path)) throw refused('it has characters that no mailbox name may have');
+  if (!path.isWellFormed() || FORBIDDEN.test(path))
+    throw refused('it has characters that no mailbox name may have');
   const parts = path.split('/');
   if (parts.length > MAX_DEPTH) throw refused('it has too many levels');
   if (parts.some((part) => part === '' || part === '.' || part === '..'))
     throw refused('a part of it is empty, "." or ".."');
   const [first = '', ...rest] = parts;
   const canonical = [/^inbox$/i.test(first) ? 'INBOX' : first, ...rest].join('/');
-  if (canonical !== 'INBOX' && directoryOf(canonical).length > MAX_DIRECTORY_BYTES) throw refused('it is too long');
+  if (canonical !== 'INBOX' && directoryOf(canonical).length > MAX_DIRECTORY_BYTES)
+    throw refused('it is too long');
   return canonical;
 }
 

@@ -15,7 +15,10 @@ export const storeOptions: z.ZodType<StoreSettings, object> = z.strictObject({
     .array(
       z.strictObject({
         name: z.string().min(1).max(200),
-        use: z.enum(['archive', 'drafts', 'junk', 'sent', 'trash', 'flagged', 'all']).nullable().default(null),
+        use: z
+          .enum(['archive', 'drafts', 'junk', 'sent', 'trash', 'flagged', 'all'])
+          .nullable()
+          .default(null),
       }),
     )
     .default([
@@ -25,10 +28,14 @@ export const storeOptions: z.ZodType<StoreSettings, object> = z.strictObject({
       { name: 'Trash', use: 'trash' },
       { name: 'Archive', use: 'archive' },
     ])
-    .describe('Mailboxes that a new account starts with, subscribed. `use` is the special use (RFC 6154) or null.'),
+    .describe(
+      'Mailboxes that a new account starts with, subscribed. `use` is the special use (RFC 6154) or null.',
+    ),
   rememberKeys: duration()
     .default(10 * 86_400_000)
-    .describe('How long a delivery is remembered, so that the queue can repeat it after a crash without a second copy.'),
+    .describe(
+      'How long a delivery is remembered, so that the queue can repeat it after a crash without a second copy.',
+    ),
   pollInterval: duration()
     .default(10_000)
     .describe(

@@ -203,19 +203,22 @@ export type SearchCriteria =
   | { readonly date: 'internal' | 'sent' | 'saved'; readonly from?: number; readonly before?: number }
   | { readonly changedSince: ModSeq };
 
+export const STORE_KINDS = [
+  'not-found',
+  'exists',
+  'invalid-name',
+  'over-quota',
+  'expunged',
+  'read-only',
+  'busy',
+  'disk-full',
+  'limit',
+] as const;
+
 /** Each protocol maps a kind to its own words once: imap/errors.ts, pop3/errors.ts, delivery/local.ts. */
 export class StoreError extends Error {
   override readonly name = 'StoreError';
-  readonly kind:
-    | 'not-found'
-    | 'exists'
-    | 'invalid-name'
-    | 'over-quota'
-    | 'expunged'
-    | 'read-only'
-    | 'busy'
-    | 'disk-full'
-    | 'limit';
+  readonly kind: (typeof STORE_KINDS)[number];
 
   constructor(kind: StoreError['kind'], message: string, cause?: unknown) {
     super(message, { cause });

@@ -6,13 +6,13 @@ import { parsePath } from '../mailbox-path.ts';
 import type { DefaultFolder } from '../options.ts';
 import type { PackedMessages } from '../packed-messages.ts';
 import { type Change, type MailboxId, StoreError } from '../store.ts';
-import { changedAt, DIRECTORY_MODE, exists, syncDirectory, toStoreError, writeDurably } from './disk.ts';
-import { joinName, UniqueNames } from './file-name.ts';
-import { keywordBit, type Keywords, MAX_KEYWORDS, newKeywords } from './flags.ts';
-import { CUR, type Folder, NEW, PLACES, type Place } from './folder.ts';
+import { changedAt, DIRECTORY_MODE, exists, syncDirectory, toStoreError } from './disk.ts';
+import { UniqueNames } from './file-name.ts';
+import { type Keywords, keywordBit, MAX_KEYWORDS, newKeywords } from './flags.ts';
+import { CUR, type Folder, type NameOnDisk, NEW, nameOf, PLACES, type Place } from './folder.ts';
 import { FOLDER_FILE, writeFolderFile } from './folder-file.ts';
-import { type Index, isDamaged, openIndex, removeIndex } from './index.ts';
 import { saveFolder } from './folder-row.ts';
+import { type Index, isDamaged, openIndex, removeIndex } from './index.ts';
 import { recoverIntents } from './intents.ts';
 import { createMailbox } from './mailboxes.ts';
 import { scanFolder } from './scan.ts';
@@ -64,6 +64,17 @@ export class MaildirAccount {
   readonly byPath: Map<string, Folder> = new Map();
   /** Files and rows that have still to follow a commit: see background.ts. */
   behind = false;
+  /** Files of expunged messages that are gone already, by their row in `removals`. */
+  readonly removed: Set<number> = new Set();
+  /** A commit failed after its files were in place: keys may be in names only. */
+  suspect = false;
+  /** Sum of all sizes and messages, for the quota. */
+  usedBytes = 0;
+  usedMessages = 0;
+  /** The highest UIDVALIDITY that was ever given here and may no longer be on disk. */
+  lastUidValidity = 0;
+  /** When all folders were last looked at for a listing. */
+  listedAt = 0;
   /** When the Maildir itself had changed last when we read its folders. */
   treeTime = 0;
   subscriptions: Subscriptions;
@@ -134,11 +145,8 @@ export class MaildirAccount {
     return `${this.directoryOf(folder)}/${PLACES[place]}`;
   }
 
-  fileOf(
-    folder: Folder,
-    message: { readonly place: Place; readonly base: string; readonly info: string | null },
-  ): string {
-    return `${this.placeOf(folder, message.place)}/${joinName(message.base, message.info)}`;
+  fileOf(folder: Folder, message: NameOnDisk): string {
+    return `${this.directoryOf(folder)}/${nameOf(message)}`;
   }
 
   /**
@@ -169,6 +177,10 @@ export class MaildirAccount {
       this.#unannounced.length = announced;
       throw toStoreError(error);
     }
+    folders.forEach((folder, at) => {
+      this.usedBytes += folder.size - (before[at]?.size ?? 0);
+      this.usedMessages += folder.total - (before[at]?.total ?? 0);
+    });
     const changes = this.#unannounced.splice(announced);
     for (const change of changes) this.#onChange(change);
     return result;
@@ -220,9 +232,6 @@ export class MaildirAccount {
     });
   }
 
-  /** The highest UIDVALIDITY that was ever given here and may no longer be on disk. */
-  lastUidValidity = 0;
-
   /** Before we change new/ or cur/ ourselves: was somebody else there since we looked? */
   touching(folder: Folder): void {
     if (folder.dirty) return;
@@ -238,10 +247,7 @@ export class MaildirAccount {
   }
 
   noteTimes(folder: Folder): void {
-    folder.times = [
-      changedAt(this.placeOf(folder, NEW)),
-      changedAt(this.placeOf(folder, CUR)),
-    ];
+    folder.times = [changedAt(this.placeOf(folder, NEW)), changedAt(this.placeOf(folder, CUR))];
   }
 
   /**
@@ -264,6 +270,22 @@ export class MaildirAccount {
   refreshTree(): void {
     if (changedAt(this.maildir) === this.treeTime) return;
     loadTree(this, 'again');
+  }
+
+  /** After folders came or went. */
+  recount(): void {
+    this.usedBytes = 0;
+    this.usedMessages = 0;
+    for (const folder of this.folders.values()) {
+      this.usedBytes += folder.size;
+      this.usedMessages += folder.total;
+    }
+  }
+
+  /** All folders whose directories must be read are read. */
+  settle(): void {
+    for (const folder of this.folders.values()) if (folder.dirty) scanFolder(this, folder);
+    this.suspect = false;
   }
 
   saveSubscriptions(): void {
@@ -289,7 +311,7 @@ export class MaildirAccount {
   /** @param state 'clean' only when nothing is `behind`. */
   close(state: 'clean' | 'unclean'): void {
     if (!this.#index.clean && state === 'clean')
-      this.write('later', [...this.folders.values()], () => this.#index.setMeta('root_time', this.treeTime));
+      this.write('later', [...this.folders.values()], () => undefined);
     this.#index.close(state);
   }
 
@@ -311,9 +333,10 @@ export class MaildirAccount {
     const clean = this.#index.clean;
     loadTree(this, clean ? 'clean' : 'unclean');
     if (clean) return;
-    recoverIntents(this);
+    this.removed.clear();
     this.behind = true;
-    for (const folder of this.folders.values()) if (folder.dirty) scanFolder(this, folder);
+    recoverIntents(this);
+    this.settle();
   }
 
   #makeMaildir(): void {

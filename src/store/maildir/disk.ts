@@ -1,8 +1,12 @@
 import {
   closeSync,
+  constants,
+  copyFileSync,
   existsSync,
   fdatasyncSync,
   fsyncSync,
+  futimesSync,
+  linkSync,
   openSync,
   readFileSync,
   renameSync,
@@ -77,11 +81,14 @@ export function syncDirectory(path: string): void {
   }
 }
 
-export function unlinkIfThere(path: string): void {
+/** False when it is not there. */
+export function unlinkIfThere(path: string): boolean {
   try {
     unlinkSync(path);
+    return true;
   } catch (error) {
-    if (!isMissing(error)) throw error;
+    if (isMissing(error)) return false;
+    throw error;
   }
 }
 
@@ -94,6 +101,39 @@ export function renameIfThere(from: string, to: string): boolean {
     if (isMissing(error)) return false;
     throw error;
   }
+}
+
+/**
+ * A second name for a file's bytes: a link, or a durable copy where the file system refuses (another file system, too
+ * many links, one that knows none).
+ * @param temporary where a copy is made before it appears
+ */
+export function linkOrCopy(from: string, to: string, temporary: string): void {
+  try {
+    linkSync(from, to);
+  } catch (error) {
+    if (!refusesLinks(error)) throw error;
+    copyFileSync(from, temporary, constants.COPYFILE_EXCL);
+    try {
+      const { mtimeMs } = statSync(from);
+      const fd = openSync(temporary, 'r+');
+      try {
+        futimesSync(fd, mtimeMs / 1000, mtimeMs / 1000);
+        fdatasyncSync(fd);
+      } finally {
+        closeSync(fd);
+      }
+      renameSync(temporary, to);
+    } catch (failure) {
+      unlinkIfThere(temporary);
+      throw failure;
+    }
+  }
+}
+
+export function refusesLinks(error: unknown): boolean {
+  const codes = ['EXDEV', 'EMLINK', 'EPERM', 'EACCES', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'];
+  return codes.includes(codeOf(error) ?? '');
 }
 
 /** When a directory last changed, ms; 0 when it is not there. */

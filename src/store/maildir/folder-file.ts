@@ -1,4 +1,4 @@
-import { StoreError, type MailboxId, type SpecialUse } from '../store.ts';
+import { type MailboxId, type SpecialUse, StoreError } from '../store.ts';
 import { readOptional, writeDurably } from './disk.ts';
 import { type Keywords, MAX_KEYWORDS } from './flags.ts';
 

@@ -1,4 +1,5 @@
 import type { Flag, MailboxId, SpecialUse } from '../store.ts';
+import { joinName } from './file-name.ts';
 import { flagsOf, type Keywords } from './flags.ts';
 import { SPAN } from './index.ts';
 
@@ -7,6 +8,17 @@ export type Place = 0 | 1;
 export const NEW: Place = 0;
 export const CUR: Place = 1;
 export const PLACES: readonly ['new', 'cur'] = ['new', 'cur'];
+
+export interface NameOnDisk {
+  readonly place: Place;
+  readonly base: string;
+  readonly info: string | null;
+}
+
+/** `new/…` or `cur/…`, below the folder. */
+export function nameOf({ place, base, info }: NameOnDisk): string {
+  return `${PLACES[place]}/${joinName(base, info)}`;
+}
 
 /** Different combinations of flags remembered per folder. */
 const MAX_FLAG_SETS = 4096;

@@ -11,7 +11,7 @@ import { exists, unlinkIfThere } from './disk.ts';
  */
 
 /** Row ids are `folder * SPAN + uid`: a folder's messages lie together, in UID order, under the table's own key. */
-export const SPAN = 2 ** 32;
+export const SPAN: number = 2 ** 32;
 
 const MIGRATIONS: readonly string[] = [
   `
@@ -71,7 +71,7 @@ const MIGRATIONS: readonly string[] = [
     part TEXT NOT NULL
   );
   CREATE TABLE headers (id INTEGER PRIMARY KEY, header BLOB NOT NULL);
-  INSERT INTO meta VALUES ('clean', 0), ('tmp_cleaned', 0), ('keys_forgotten', 0), ('root_time', 0);
+  INSERT INTO meta VALUES ('clean', 0), ('tmp_cleaned', 0);
   `,
 ];
 
@@ -135,7 +135,10 @@ export class Index {
   }
 
   setMeta(name: string, value: number): void {
-    this.prepare('INSERT INTO meta VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value').run(name, value);
+    this.prepare('INSERT INTO meta VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value').run(
+      name,
+      value,
+    );
   }
 
   /** False when somebody deleted or replaced the file under us: what we write goes nowhere. */

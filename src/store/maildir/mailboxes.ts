@@ -1,7 +1,14 @@
 import { createHash } from 'node:crypto';
 import { closeSync, mkdirSync, openSync, renameSync, rmSync } from 'node:fs';
 import { directoryOf, parsePath } from '../mailbox-path.ts';
-import { type Mailbox, type MailboxId, type ModSeq, type SpecialUse, StoreError, type Uid } from '../store.ts';
+import {
+  type Mailbox,
+  type MailboxId,
+  type ModSeq,
+  type SpecialUse,
+  StoreError,
+  type Uid,
+} from '../store.ts';
 import type { MaildirAccount } from './account.ts';
 import { moveAll } from './copy.ts';
 import { DIRECTORY_MODE, FILE_MODE, syncDirectory, toStoreError } from './disk.ts';
@@ -137,6 +144,7 @@ export function deleteMailbox(account: MaildirAccount, id: MailboxId): string {
   });
   account.folders.delete(folder.mailbox);
   account.byPath.delete(folder.path);
+  account.recount();
   return gone;
 }
 

@@ -121,7 +121,22 @@ export function highestUid(index: Index, folder: Folder): number {
 }
 
 function read(folder: Folder, columns: Columns): MessageRow {
-  const [id, flags, modSeq, internalDate, savedDate, size, emailHigh, emailLow, place, lf, info, base] = columns;
+  const [id, flags, modSeq, internalDate, savedDate, size, emailHigh, emailLow, place, lf, info, base] =
+    columns;
   const uid = folder.uidOf(id);
-  return { id, uid, flags, modSeq, internalDate, savedDate, size, emailHigh, emailLow, place, lf, info, base };
+  return {
+    id,
+    uid,
+    flags,
+    modSeq,
+    internalDate,
+    savedDate,
+    size,
+    emailHigh,
+    emailLow,
+    place,
+    lf,
+    info,
+    base,
+  };
 }

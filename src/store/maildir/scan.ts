@@ -1,9 +1,17 @@
 import { closeSync, openSync, readdirSync, readSync, renameSync, type Stats, statSync } from 'node:fs';
-import { pack, type Packable } from '../packed-messages.ts';
+import { type Packable, pack } from '../packed-messages.ts';
 import type { ModSeq, Uid } from '../store.ts';
 import type { MaildirAccount } from './account.ts';
 import { isMissing, syncDirectory, unlinkIfThere } from './disk.ts';
-import { type BaseName, emailBits, joinName, MAX_NAME, parseBase, splitName, withFields } from './file-name.ts';
+import {
+  type BaseName,
+  emailBits,
+  joinName,
+  MAX_NAME,
+  parseBase,
+  splitName,
+  withFields,
+} from './file-name.ts';
 import { bitsOfInfo, infoOf, SEEN } from './flags.ts';
 import { CUR, type Folder, NEW, type Place } from './folder.ts';
 import { bareLineFeeds } from './line-ends.ts';
@@ -53,13 +61,19 @@ export function scanFolder(account: MaildirAccount, folder: Folder): void {
   folder.certain = false;
   if (gone.length + changed.length + strangers.length === 0) return;
 
-  account.reserve(folder, { uids: strangers.filter(({ uid }) => uid === 0).length });
-  const named = nameStrangers(account, folder, strangers);
-  account.write('later', [folder], () => {
-    if (gone.length > 0) bury(account, folder, gone);
-    if (changed.length > 0) merge(account, folder, changed);
-    if (named.length > 0) add(account, folder, named);
-  });
+  for (const { uid } of strangers) folder.uidNext = Math.max(folder.uidNext, uid + 1);
+  try {
+    account.reserve(folder, { uids: strangers.filter(({ uid }) => uid === 0).length });
+    const named = nameStrangers(account, folder, strangers);
+    account.write('later', [folder], () => {
+      if (gone.length > 0) bury(account, folder, gone);
+      if (changed.length > 0) merge(account, folder, changed);
+      if (named.length > 0) add(account, folder, named);
+    });
+  } catch (error) {
+    folder.dirty = true;
+    throw error;
+  }
 }
 
 /** By the name without its letters. What is in both directories is in cur/: it was moved while we looked. */
@@ -88,7 +102,10 @@ function settleTwins(account: MaildirAccount, folder: Folder, one: Found, other:
   }
   account.logger.warn({ mailbox: folder.path, file: one.base }, 'two messages with one file name');
   const name = account.names.next(account.now());
-  renameSync(account.fileOf(folder, one), `${account.placeOf(folder, CUR)}/${joinName(name, one.info ?? '')}`);
+  renameSync(
+    account.fileOf(folder, one),
+    `${account.placeOf(folder, CUR)}/${joinName(name, one.info ?? '')}`,
+  );
   folder.dirty = true;
 }
 
@@ -96,7 +113,11 @@ function settleTwins(account: MaildirAccount, folder: Folder, one: Found, other:
 function settleStrangers(account: MaildirAccount, folder: Folder, found: Map<string, Found>): Stranger[] {
   if (found.size === 0) return [];
   const removals = account.index.prepare<[string]>('SELECT base FROM removals WHERE id BETWEEN ? AND ?');
-  for (const [base] of removals.all(folder.firstId, folder.lastId)) found.delete(base);
+  for (const [base] of removals.all(folder.firstId, folder.lastId)) {
+    const file = found.get(base);
+    if (file) unlinkIfThere(account.fileOf(folder, file));
+    found.delete(base);
+  }
   const taken = account.index.prepare<[number]>(
     'SELECT 1 FROM messages WHERE id = ?1 UNION ALL SELECT 1 FROM tombstones WHERE id = ?1',
   );
@@ -118,7 +139,8 @@ function settleStrangers(account: MaildirAccount, folder: Folder, found: Map<str
     strangers.push({ ...file, name, stats, uid });
   }
   return strangers.sort(
-    (a, b) => (a.uid || MANY) - (b.uid || MANY) || a.name.seconds - b.name.seconds || (a.base < b.base ? -1 : 1),
+    (a, b) =>
+      (a.uid || MANY) - (b.uid || MANY) || a.name.seconds - b.name.seconds || (a.base < b.base ? -1 : 1),
   );
 }
 
@@ -152,8 +174,7 @@ function nameStrangers(account: MaildirAccount, folder: Folder, strangers: reado
       }
       renamed.add(place);
     }
-    folder.uidNext = Math.max(folder.uidNext, uid + 1);
-    const email = name.email ?? emailBits(name.unique);
+    const email = name.email ?? emailBits(parseBase(base).unique);
     named.push({
       uid,
       flags: bitsOfInfo(info, folder.keywords),
@@ -176,7 +197,11 @@ function nameStrangers(account: MaildirAccount, folder: Folder, strangers: reado
 }
 
 /** What the name says, when it says it of this size; else the file is read. undefined when it is gone. */
-function crlfSizeOf(account: MaildirAccount, folder: Folder, { name, stats, ...file }: Stranger): number | undefined {
+function crlfSizeOf(
+  account: MaildirAccount,
+  folder: Folder,
+  { name, stats, ...file }: Stranger,
+): number | undefined {
   if (name.crlfSize !== null && name.size === stats.size) return name.crlfSize;
   try {
     const fd = openSync(account.fileOf(folder, file), 'r');

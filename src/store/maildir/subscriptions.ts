@@ -1,4 +1,4 @@
-import { encodeModifiedUtf7, decodeModifiedUtf7 } from '../../mail/modified-utf7.ts';
+import { decodeModifiedUtf7, encodeModifiedUtf7 } from '../../mail/modified-utf7.ts';
 import { parsePath } from '../mailbox-path.ts';
 import { readOptional, writeDurably } from './disk.ts';
 

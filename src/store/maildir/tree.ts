@@ -3,11 +3,19 @@ import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { pathOf } from '../mailbox-path.ts';
 import type { MailboxId, SpecialUse } from '../store.ts';
 import type { MaildirAccount } from './account.ts';
-import { changedAt, DIRECTORY_MODE, exists, renameIfThere, syncDirectory, unlinkIfThere, writeDurably } from './disk.ts';
-import { Folder } from './folder.ts';
+import {
+  changedAt,
+  DIRECTORY_MODE,
+  exists,
+  renameIfThere,
+  syncDirectory,
+  unlinkIfThere,
+  writeDurably,
+} from './disk.ts';
+import { MAX_KEYWORDS } from './flags.ts';
+import type { Folder } from './folder.ts';
 import { type FolderFile, readFolderFile } from './folder-file.ts';
 import { deleteFolder, insertFolder, loadFolders } from './folder-row.ts';
-import { MAX_KEYWORDS } from './flags.ts';
 
 /**
  * Which folders there are: the directories of the Maildir. A folder is known by the object id in its file, so one that
@@ -51,6 +59,7 @@ export function loadTree(account: MaildirAccount, mode: 'clean' | 'unclean' | 'a
   });
   for (const dir of unknown) discover(account, dir, missing);
   if (missing.size > 0) forget(account, [...missing.values()]);
+  account.recount();
   // A change in this very tick would not show in the time: look again next time.
   account.treeTime = account.now() - time > 1000 ? time : 0;
 }
@@ -73,7 +82,10 @@ function meet(account: MaildirAccount, folder: Folder, mode: 'clean' | 'unclean'
   makeParts(directory);
   const file = readFolderFile(directory);
   if (!file) {
-    account.logger.warn({ mailbox: folder.path }, 'folder file missing or damaged, written again from the index');
+    account.logger.warn(
+      { mailbox: folder.path },
+      'folder file missing or damaged, written again from the index',
+    );
     folder.uidNext = folder.uidMark = Math.min(folder.uidMark + MARGIN, 2 ** 32 - 2);
     folder.modSeq = folder.modSeqMark + MARGIN - 1;
     folder.modSeqMark += MARGIN;
@@ -82,7 +94,8 @@ function meet(account: MaildirAccount, folder: Folder, mode: 'clean' | 'unclean'
     return true;
   }
   if (file.mailbox !== folder.mailbox || file.uidValidity !== folder.uidValidity) return false;
-  const trusted = mode === 'clean' && file.uidMark === folder.uidMark && file.modSeqMark === folder.modSeqMark;
+  const trusted =
+    mode === 'clean' && file.uidMark === folder.uidMark && file.modSeqMark === folder.modSeqMark;
   if (!trusted) {
     folder.uidNext = Math.max(folder.uidNext, file.uidMark);
     folder.modSeq = Math.max(folder.modSeq, file.modSeqMark - 1);
@@ -120,7 +133,8 @@ function discover(account: MaildirAccount, dir: string, missing: Map<MailboxId, 
     );
     return;
   }
-  const isTwin = file && [...account.folders.values()].some((folder) => folder.uidValidity === file.uidValidity);
+  const isTwin =
+    file && [...account.folders.values()].some((folder) => folder.uidValidity === file.uidValidity);
   const identity = file && !former && !isTwin ? file : newIdentity(account, null);
   const folder = account.write('later', [], () => {
     const inserted = insertFolder(account.index, identity.mailbox, stateOf(dir, path, identity));
@@ -163,7 +177,11 @@ export function newIdentity(account: MaildirAccount, use: SpecialUse | null): Fo
   };
 }
 
-export function stateOf(dir: string, path: string, file: FolderFile): ConstructorParameters<typeof Folder>[2] {
+export function stateOf(
+  dir: string,
+  path: string,
+  file: FolderFile,
+): ConstructorParameters<typeof Folder>[2] {
   return {
     dir,
     path,
@@ -186,7 +204,8 @@ export function stateOf(dir: string, path: string, file: FolderFile): Constructo
 
 export function makeParts(directory: string): void {
   for (const part of ['tmp', 'new', 'cur'])
-    if (!exists(`${directory}/${part}`)) mkdirSync(`${directory}/${part}`, { recursive: true, mode: DIRECTORY_MODE });
+    if (!exists(`${directory}/${part}`))
+      mkdirSync(`${directory}/${part}`, { recursive: true, mode: DIRECTORY_MODE });
 }
 
 /**
@@ -206,7 +225,8 @@ function finishRename(maildir: string): void {
   if (!exists(plan)) return;
   for (const line of readFileSync(plan, 'utf8').split('\n')) {
     const [from, to] = line.split('\t');
-    if (from && to && !exists(`${maildir}/${to}/cur`)) renameIfThere(`${maildir}/${from}`, `${maildir}/${to}`);
+    if (from && to && !exists(`${maildir}/${to}/cur`))
+      renameIfThere(`${maildir}/${from}`, `${maildir}/${to}`);
   }
   syncDirectory(maildir);
   unlinkIfThere(plan);

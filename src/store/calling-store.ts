@@ -1,0 +1,350 @@
+import type { Transferable } from 'node:worker_threads';
+import type { AccountId } from '../directory/directory.ts';
+import type { Piece } from '../lib/pieces.ts';
+import type { RawMessage } from '../mail/raw-message.ts';
+import type { Part } from '../message/structure.ts';
+import type { StoredChange } from './maildir/account.ts';
+import { type PackedMessages, unpack } from './packed-messages.ts';
+import type { Incoming } from './service.ts';
+import {
+  type AccountStore,
+  type Change,
+  type Delivery,
+  type Flag,
+  type FlagChange,
+  type FlagResult,
+  type Mailbox,
+  type MailboxId,
+  type MailStore,
+  type Message,
+  type ModSeq,
+  type Quota,
+  type SearchCriteria,
+  type SpecialUse,
+  StoreError,
+  type Summary,
+  type Uid,
+  type UidPair,
+  type UidRange,
+} from './store.ts';
+import { type Located, StoredMessage } from './stored-message.ts';
+
+/**
+ * The store as the rest of the house sees it: every method is a call to the thread (or object) that owns the account.
+ * Bytes are copied once, on the way there; long answers come in batches.
+ */
+
+/** Messages, summaries, headers in one answer. */
+const MESSAGES = 5000;
+const SUMMARIES = 200;
+const HEADERS = 200;
+
+/** How calls travel; `store.change` events come back through `onChange`. */
+export interface Calls {
+  call<T>(
+    account: AccountId,
+    method: string,
+    argument: object,
+    transfer?: readonly Transferable[],
+  ): Promise<T>;
+  onChange(listener: (account: AccountId, change: StoredChange) => void): void;
+  close(): Promise<void>;
+}
+
+/** An account's limit in bytes; null is no limit. */
+export type QuotaOf = (account: AccountId) => Promise<number | null>;
+
+type Listener = (change: Change) => void;
+
+export class CallingStore implements MailStore {
+  readonly #calls: Calls;
+  readonly #quotaOf: QuotaOf;
+  readonly #listeners = new Map<AccountId, Set<Listener>>();
+
+  constructor(calls: Calls, quotaOf: QuotaOf) {
+    this.#calls = calls;
+    this.#quotaOf = quotaOf;
+    calls.onChange((account, stored) => {
+      const listeners = this.#listeners.get(account);
+      if (!listeners) return;
+      const change = toChange(stored);
+      for (const listener of [...listeners]) listener(change);
+    });
+  }
+
+  async account(id: AccountId): Promise<AccountStore> {
+    await this.#calls.call(id, 'open', { account: id });
+    return new CallingAccount(id, this.#calls, this.#quotaOf, (listener) => this.#watch(id, listener));
+  }
+
+  async deliver(delivery: Delivery): Promise<{ readonly mailbox: MailboxId; readonly uid: Uid }> {
+    const { account, mailbox, key, flags, internalDate } = delivery;
+    if (!/^[A-Za-z0-9-]{1,64}$/.test(key)) throw new Error(`not a delivery key: ${key}`);
+    const quota = await this.#quotaOf(account);
+    const { content, transfer } = pack(delivery.content);
+    const incoming: Incoming = {
+      account,
+      into: { path: mailbox },
+      key,
+      flags,
+      internalDate,
+      content,
+      quota,
+    };
+    const arrived = await this.#calls.call<Arrived>(account, 'arrive', incoming, transfer);
+    if (!('messages' in arrived)) return arrived;
+    return { mailbox: arrived.messages.mailbox, uid: firstOf(arrived.messages).uid };
+  }
+
+  async remove(id: AccountId): Promise<void> {
+    this.#listeners.delete(id);
+    await this.#calls.call(id, 'remove', { account: id });
+  }
+
+  async close(): Promise<void> {
+    this.#listeners.clear();
+    await this.#calls.close();
+  }
+
+  #watch(id: AccountId, listener: Listener): () => void {
+    let listeners = this.#listeners.get(id);
+    if (!listeners) {
+      listeners = new Set();
+      this.#listeners.set(id, listeners);
+      void this.#calls.call(id, 'watch', { account: id }).catch(closed);
+    }
+    // The same function may watch twice.
+    const own: Listener = (change) => listener(change);
+    listeners.add(own);
+    return () => {
+      const current = this.#listeners.get(id);
+      if (!current?.delete(own) || current.size > 0) return;
+      this.#listeners.delete(id);
+      void this.#calls.call(id, 'unwatch', { account: id }).catch(closed);
+    };
+  }
+}
+
+type Arrived = { readonly messages: PackedMessages } | { readonly mailbox: MailboxId; readonly uid: Uid };
+
+class CallingAccount implements AccountStore {
+  readonly account: AccountId;
+  readonly #calls: Calls;
+  readonly #quotaOf: QuotaOf;
+  readonly #watch: (listener: Listener) => () => void;
+
+  constructor(account: AccountId, calls: Calls, quotaOf: QuotaOf, watch: (listener: Listener) => () => void) {
+    this.account = account;
+    this.#calls = calls;
+    this.#quotaOf = quotaOf;
+    this.#watch = watch;
+  }
+
+  mailboxes(): Promise<readonly Mailbox[]> {
+    return this.#call('mailboxes');
+  }
+
+  mailbox(path: string): Promise<Mailbox | undefined> {
+    return this.#call('mailbox', { path });
+  }
+
+  create(path: string, specialUse?: SpecialUse): Promise<Mailbox> {
+    return this.#call('create', { path, specialUse: specialUse ?? null });
+  }
+
+  rename(mailbox: MailboxId, path: string): Promise<void> {
+    return this.#call('rename', { mailbox, path });
+  }
+
+  delete(mailbox: MailboxId): Promise<void> {
+    return this.#call('delete', { mailbox });
+  }
+
+  subscribe(path: string, subscribed: 'yes' | 'no'): Promise<void> {
+    return this.#call('subscribe', { path, subscribed });
+  }
+
+  subscriptions(): Promise<readonly string[]> {
+    return this.#call('subscriptions');
+  }
+
+  async append(
+    mailbox: MailboxId,
+    raw: RawMessage,
+    options: { readonly flags: readonly Flag[]; readonly internalDate: number },
+  ): Promise<Message> {
+    const quota = await this.#quotaOf(this.account);
+    const { content, transfer } = pack(raw.pieces);
+    const arrived = await this.#call<Arrived>(
+      'arrive',
+      { ...options, into: { mailbox }, content, quota },
+      transfer,
+    );
+    if (!('messages' in arrived)) throw new Error('APPEND answered as a delivery');
+    return firstOf(arrived.messages);
+  }
+
+  uids(mailbox: MailboxId): Promise<Uint32Array> {
+    return this.#call('uids', { mailbox });
+  }
+
+  async *messages(
+    mailbox: MailboxId,
+    ranges: readonly UidRange[],
+    since?: ModSeq,
+  ): AsyncGenerator<readonly Message[]> {
+    let after: number | null = 0;
+    while (after !== null) {
+      const batch: { readonly messages: PackedMessages; readonly after: number | null } = await this.#call(
+        'messages',
+        { mailbox, ranges, since: since ?? -1, after, limit: MESSAGES },
+      );
+      const messages = unpack(batch.messages);
+      if (messages.length > 0) yield messages;
+      after = batch.after;
+    }
+  }
+
+  summaries(mailbox: MailboxId, uids: readonly Uid[]): AsyncGenerator<readonly Summary[]> {
+    return this.#inBatches<Summary>('summaries', mailbox, uids, SUMMARIES);
+  }
+
+  headers(
+    mailbox: MailboxId,
+    uids: readonly Uid[],
+  ): AsyncGenerator<readonly { readonly uid: Uid; readonly header: Uint8Array }[]> {
+    return this.#inBatches('headers', mailbox, uids, HEADERS);
+  }
+
+  structure(mailbox: MailboxId, uid: Uid): Promise<Part> {
+    return this.#call('structure', { mailbox, uid });
+  }
+
+  async raw(mailbox: MailboxId, uid: Uid): Promise<RawMessage> {
+    const locate = (): Promise<Located> => this.#call('raw', { mailbox, uid });
+    return new StoredMessage(await locate(), locate);
+  }
+
+  async setFlags(mailbox: MailboxId, uids: readonly Uid[], change: FlagChange): Promise<FlagResult> {
+    const result = await this.#call<{
+      readonly messages: PackedMessages;
+      readonly conflicts: readonly Uid[];
+    }>('setFlags', { mailbox, uids, change });
+    return { messages: unpack(result.messages), conflicts: result.conflicts };
+  }
+
+  async copy(mailbox: MailboxId, uids: readonly Uid[], to: MailboxId): Promise<readonly UidPair[]> {
+    const quota = await this.#quotaOf(this.account);
+    return this.#call('copy', { mailbox, uids, to, quota });
+  }
+
+  move(mailbox: MailboxId, uids: readonly Uid[], to: MailboxId): Promise<readonly UidPair[]> {
+    return this.#call('move', { mailbox, uids, to });
+  }
+
+  expunge(mailbox: MailboxId, uids: readonly Uid[]): Promise<readonly Uid[]> {
+    return this.#call('expunge', { mailbox, uids });
+  }
+
+  vanished(mailbox: MailboxId, since: ModSeq): Promise<readonly Uid[]> {
+    return this.#call('vanished', { mailbox, since });
+  }
+
+  search(mailbox: MailboxId, criteria: SearchCriteria): Promise<readonly Uid[]> {
+    return this.#call('search', { mailbox, criteria });
+  }
+
+  claimRecent(mailbox: MailboxId): Promise<Uid> {
+    return this.#call('claimRecent', { mailbox });
+  }
+
+  async quota(): Promise<Quota> {
+    const [limitBytes, usage] = await Promise.all([
+      this.#quotaOf(this.account),
+      this.#call<{ readonly usedBytes: number; readonly messages: number }>('usage'),
+    ]);
+    return { ...usage, limitBytes };
+  }
+
+  refresh(mailbox: MailboxId): Promise<void> {
+    return this.#call('refresh', { mailbox });
+  }
+
+  watch(listener: Listener): () => void {
+    return this.#watch(listener);
+  }
+
+  #call<T>(method: string, argument: object = {}, transfer?: readonly Transferable[]): Promise<T> {
+    return this.#calls.call(this.account, method, { account: this.account, ...argument }, transfer);
+  }
+
+  /** The next batch is on its way while the caller works on one. */
+  async *#inBatches<T>(
+    method: string,
+    mailbox: MailboxId,
+    uids: readonly Uid[],
+    size: number,
+  ): AsyncGenerator<readonly T[]> {
+    const ask = (at: number): Promise<readonly T[]> | undefined => {
+      if (at >= uids.length) return undefined;
+      const answer = this.#call<readonly T[]>(method, { mailbox, uids: uids.slice(at, at + size) });
+      // It may fail before anybody waits for it.
+      answer.catch(() => undefined);
+      return answer;
+    };
+    let next = ask(0);
+    for (let at = size; next; at += size) {
+      const batch = await next;
+      next = ask(at);
+      if (batch.length > 0) yield batch;
+    }
+  }
+}
+
+/** Runs of bytes become one buffer that moves to the other thread; the caller's bytes stay his. */
+function pack(pieces: readonly Piece[]): { content: Piece[]; transfer: ArrayBuffer[] } {
+  const content: Piece[] = [];
+  const transfer: ArrayBuffer[] = [];
+  let run: Uint8Array[] = [];
+  const end = (): void => {
+    if (run.length === 0) return;
+    const joined = new Uint8Array(run.reduce((sum, bytes) => sum + bytes.length, 0));
+    let at = 0;
+    for (const bytes of run) {
+      joined.set(bytes, at);
+      at += bytes.length;
+    }
+    content.push(joined);
+    transfer.push(joined.buffer);
+    run = [];
+  };
+  for (const piece of pieces) {
+    if (piece instanceof Uint8Array) run.push(piece);
+    else {
+      end();
+      content.push(piece);
+    }
+  }
+  end();
+  return { content, transfer };
+}
+
+function toChange(stored: StoredChange): Change {
+  switch (stored.type) {
+    case 'added':
+    case 'flags':
+      return { type: stored.type, mailbox: stored.mailbox, messages: unpack(stored.messages) };
+    case 'expunged':
+    case 'mailbox':
+      return stored;
+  }
+}
+
+function firstOf(messages: PackedMessages): Message {
+  const [message] = unpack(messages);
+  if (!message) throw new StoreError('expunged', 'This message is gone');
+  return message;
+}
+
+/** The store closes: nobody listens any more. */
+function closed(): void {}

@@ -1,0 +1,106 @@
+import { renameSync } from 'node:fs';
+import type { MaildirAccount } from './account.ts';
+import { isMissing, syncDirectory } from './disk.ts';
+import { removeFile } from './expunge.ts';
+import { infoOf } from './flags.ts';
+import { CUR, type Folder, NEW, type Place } from './folder.ts';
+import { SPAN } from './index.ts';
+
+/**
+ * What follows a commit: file names get the letters of their flags, messages leave new/, files of expunged messages go.
+ * The directory is synced before the index forgets that there was something to do, so that after a power cut no row
+ * says more of a name than the disk has.
+ */
+
+/** Files in one go; between two goes deliveries have their turn. */
+const STEP = 200;
+
+type Pending = [id: number, cur: 0 | 1, flags: number, place: Place, info: string | null, base: string];
+type Removal = [id: number, base: string, place: Place, info: string | null];
+
+/** Does a part of it; `behind` is false when nothing is left. */
+export function catchUp(account: MaildirAccount): void {
+  const { index } = account;
+  const names = index
+    .prepare<Pending>(
+      `SELECT pending.id, cur, flags, place, info, base FROM pending JOIN messages USING (id) LIMIT ${STEP}`,
+    )
+    .all();
+  if (names.length > 0) {
+    rename(account, names);
+    return;
+  }
+  const removals = index.prepare<Removal>(`SELECT id, base, place, info FROM removals LIMIT ${STEP}`).all();
+  if (removals.length > 0) {
+    remove(account, removals);
+    return;
+  }
+  account.behind = false;
+}
+
+function rename(account: MaildirAccount, rows: readonly Pending[]): void {
+  const done: { id: number; place: Place; info: string | null }[] = [];
+  for (const [folder, pending] of byFolder(account, rows)) {
+    account.touching(folder);
+    const changed = new Set<Place>();
+    for (const [id, cur, flags, place, info, base] of pending) {
+      const letters = infoOf(flags, folder.keywords, info);
+      const to = place === CUR || cur === 1 || letters !== '' ? CUR : NEW;
+      const target = { base, place: to, info: to === NEW ? info : letters };
+      done.push({ id, place: target.place, info: target.info });
+      if (to === place && target.info === info) continue;
+      try {
+        renameSync(account.fileOf(folder, { base, place, info }), account.fileOf(folder, target));
+        changed.add(place).add(to);
+      } catch (error) {
+        if (!isMissing(error)) throw error;
+        // Somebody else renamed or removed it: the scan merges.
+        done.pop();
+        folder.dirty = true;
+      }
+    }
+    for (const place of changed) syncDirectory(account.placeOf(folder, place));
+    account.touched(folder);
+  }
+  account.write('later', [], () => {
+    for (const { id, place, info } of done)
+      account.index.prepare('UPDATE messages SET place = ?, info = ? WHERE id = ?').run(place, info, id);
+    for (const [id] of rows) account.index.prepare('DELETE FROM pending WHERE id = ?').run(id);
+    // Rows whose file was not there under its name: when the scan finds it, it sees that flags and letters differ.
+  });
+  account.settle();
+}
+
+function remove(account: MaildirAccount, rows: readonly Removal[]): void {
+  for (const [folder, removals] of byFolder(account, rows)) {
+    account.touching(folder);
+    const places = new Set<Place>();
+    for (const [id, base, place, info] of removals) {
+      places.add(place);
+      if (!account.removed.has(id)) removeFile(account, folder, { id, base, place, info });
+    }
+    account.touched(folder);
+    for (const place of places) syncDirectory(account.placeOf(folder, place));
+  }
+  account.settle();
+  account.write('later', [], () => {
+    for (const [id] of rows) account.index.prepare('DELETE FROM removals WHERE id = ?').run(id);
+  });
+  for (const [id] of rows) account.removed.delete(id);
+}
+
+function byFolder<Row extends readonly [id: number, ...rest: unknown[]]>(
+  account: MaildirAccount,
+  rows: readonly Row[],
+): Map<Folder, Row[]> {
+  const folders = new Map([...account.folders.values()].map((folder) => [folder.row, folder]));
+  const found = new Map<Folder, Row[]>();
+  for (const row of rows) {
+    const folder = folders.get(Math.floor(row[0] / SPAN));
+    if (!folder) continue;
+    const list = found.get(folder);
+    if (list) list.push(row);
+    else found.set(folder, [row]);
+  }
+  return found;
+}

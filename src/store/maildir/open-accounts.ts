@@ -1,0 +1,270 @@
+import { mkdirSync, readdirSync, renameSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import type { AccountId } from '../../directory/directory.ts';
+import type { Clock } from '../../lib/clock.ts';
+import type { Logger } from '../../lib/logger.ts';
+import { accountDirectory } from '../account-path.ts';
+import type { StoreSettings } from '../options.ts';
+import { MaildirAccount, type StoredChange } from './account.ts';
+import { catchUp } from './background.ts';
+import { DIRECTORY_MODE, exists, syncDirectory } from './disk.ts';
+import type { Folder } from './folder.ts';
+import { FolderWatches } from './folder-watches.ts';
+import { keepHouse } from './housekeeping.ts';
+import { isDamaged } from './index.ts';
+
+/**
+ * The accounts of one thread: opened at first use, closed when nobody used them for a while, their indexes healed when
+ * damaged, their file names brought up to date behind the answers.
+ */
+
+/** Names follow a flag change after this long (ms): several changes share one sync. */
+const NAMES_FOLLOW = 100;
+/** And are tried again after this long when the disk refused. */
+const TRY_AGAIN = 5000;
+/** An account without watchers is closed after this long (ms). */
+const IDLE = 60_000;
+/** Accounts open at once in a thread: each holds a database and a handful of descriptors. */
+const MAX_OPEN = 300;
+
+export interface OpenAccountsOptions {
+  /** The data directory; mail lies in `mail/` below it. */
+  readonly directory: string;
+  readonly settings: StoreSettings;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Stands in file names. */
+  readonly host: string;
+  readonly pid: number;
+  readonly onChange: (account: AccountId, change: StoredChange) => void;
+}
+
+interface Open {
+  readonly account: MaildirAccount;
+  lastUsed: number;
+  /** Calls that let others in between. */
+  busy: number;
+  following: boolean;
+}
+
+export class OpenAccounts {
+  readonly #options: OpenAccountsOptions;
+  readonly #open = new Map<AccountId, Open>();
+  readonly #watches = new Map<AccountId, FolderWatches>();
+  readonly #removing = new Set<Promise<void>>();
+  readonly #closed = new AbortController();
+  #removed = 0;
+
+  constructor(options: OpenAccountsOptions) {
+    this.#options = options;
+    void this.#every(IDLE / 2, () => this.#closeIdle());
+    void this.#every(options.settings.pollInterval, () => this.#poll());
+    this.#emptyRemoved();
+  }
+
+  /** Runs `work` on the account; when its index turns out damaged, it is rebuilt and `work` runs once more. */
+  run<T>(id: AccountId, work: (account: MaildirAccount) => T): T {
+    const open = this.get(id);
+    try {
+      return work(open);
+    } catch (error) {
+      if (!isDamaged(error)) throw error;
+      open.rebuild(error);
+      return work(open);
+    } finally {
+      this.follow(id);
+    }
+  }
+
+  get(id: AccountId): MaildirAccount {
+    const known = this.#open.get(id);
+    const now = this.#options.clock.now().getTime();
+    if (known) {
+      known.lastUsed = now;
+      // Oldest first, for whoever must make room.
+      this.#open.delete(id);
+      this.#open.set(id, known);
+      return known.account;
+    }
+    this.#makeRoom();
+    const { directory, clock, logger, host, pid, settings, onChange } = this.#options;
+    const account = new MaildirAccount({
+      id,
+      directory: `${directory}/${accountDirectory(id)}`,
+      clock,
+      logger,
+      host,
+      pid,
+      defaultFolders: settings.defaultFolders,
+      onChange: (change) => {
+        if (this.#watches.has(id)) onChange(id, change);
+      },
+    });
+    this.#open.set(id, { account, lastUsed: now, busy: 0, following: false });
+    keepHouse(account, settings.rememberKeys);
+    return account;
+  }
+
+  /** Keeps it open while `work` lets others in between. */
+  async hold<T>(id: AccountId, work: (account: MaildirAccount) => Promise<T>): Promise<T> {
+    const account = this.get(id);
+    const open = this.#open.get(id);
+    if (open) open.busy++;
+    try {
+      return await work(account);
+    } finally {
+      if (open) open.busy--;
+      this.follow(id);
+    }
+  }
+
+  /** Somebody wants to hear of changes. */
+  watch(id: AccountId): void {
+    if (this.#watches.has(id)) return;
+    const account = (): MaildirAccount | undefined => this.#open.get(id)?.account;
+    this.#watches.set(
+      id,
+      new FolderWatches(account, this.#options.clock, (folder) => this.#lookAt(id, folder, 'told')),
+    );
+  }
+
+  unwatch(id: AccountId): void {
+    this.#watches.get(id)?.close();
+    this.#watches.delete(id);
+  }
+
+  /** Looks for other programs' changes, and from now on, while somebody watches the account, waits for them. */
+  refresh(account: MaildirAccount, folder: Folder): void {
+    account.refresh(folder, this.#watches.get(account.id)?.add(account, folder) ?? 'untold');
+  }
+
+  /** Looks for other programs' changes, once. */
+  look(account: MaildirAccount, folder: Folder): void {
+    account.refresh(folder, this.#watches.get(account.id)?.has(folder) ? 'told' : 'untold');
+  }
+
+  /** Lets file names follow, soon. */
+  follow(id: AccountId): void {
+    const open = this.#open.get(id);
+    if (!open?.account.behind || open.following) return;
+    open.following = true;
+    void this.#catchUp(open, NAMES_FOLLOW);
+  }
+
+  /** Out of sight at once; the bytes go behind. */
+  remove(id: AccountId): void {
+    this.unwatch(id);
+    this.#close(id);
+    const directory = `${this.#options.directory}/${accountDirectory(id)}`;
+    if (!exists(directory)) return;
+    const removed = `${this.#options.directory}/mail/.removed`;
+    mkdirSync(removed, { recursive: true, mode: DIRECTORY_MODE });
+    const target = `${removed}/${this.#options.clock.now().getTime()}-${this.#options.pid}-${this.#removed++}`;
+    renameSync(directory, target);
+    syncDirectory(directory.slice(0, directory.lastIndexOf('/')));
+    this.discard(target);
+  }
+
+  /** Removes a directory that nobody can see any more, without keeping anybody waiting. */
+  discard(directory: string): void {
+    const work = rm(directory, { recursive: true, force: true }).catch((error: unknown) =>
+      this.#options.logger.warn({ err: error }, 'removed mail is still on the disk'),
+    );
+    this.#removing.add(work);
+    void work.finally(() => this.#removing.delete(work));
+  }
+
+  /** All commits are on disk, all names are right. */
+  async close(): Promise<void> {
+    this.#closed.abort();
+    for (const id of [...this.#watches.keys()]) this.unwatch(id);
+    for (const id of [...this.#open.keys()]) this.#close(id);
+    await Promise.all(this.#removing);
+  }
+
+  #close(id: AccountId): void {
+    const open = this.#open.get(id);
+    if (!open) return;
+    this.#open.delete(id);
+    const { account } = open;
+    try {
+      while (account.behind) catchUp(account);
+      account.close('clean');
+    } catch (error) {
+      // The next start finds it unclean and settles it.
+      account.logger.error({ err: error }, 'mail index not closed cleanly');
+      account.close('unclean');
+    }
+  }
+
+  async #catchUp(open: Open, pause: number): Promise<void> {
+    const { account } = open;
+    try {
+      await this.#options.clock.sleep(pause, this.#closed.signal);
+      while (account.behind && this.#open.get(account.id) === open) {
+        catchUp(account);
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      open.following = false;
+    } catch (error) {
+      if (this.#closed.signal.aborted) return;
+      account.logger.error({ err: error }, 'file names do not follow the flags');
+      if (isDamaged(error)) account.rebuild(error);
+      void this.#catchUp(open, TRY_AGAIN);
+    }
+  }
+
+  #lookAt(id: AccountId, folder: Folder, told: 'told' | 'untold'): void {
+    try {
+      this.run(id, (account) => {
+        const current = account.folders.get(folder.mailbox);
+        if (current) account.refresh(current, told);
+      });
+    } catch (error) {
+      this.#options.logger.error({ err: error, account: id }, 'cannot look at a folder');
+    }
+  }
+
+  /** What the system did not tell: no inotify here, or its queue ran over. */
+  #poll(): void {
+    for (const [id, watches] of this.#watches) {
+      const account = this.#open.get(id)?.account;
+      if (!account) continue;
+      for (const folder of [...account.folders.values()])
+        if (watches.has(folder) || folder === account.byPath.get('INBOX')) this.#lookAt(id, folder, 'told');
+    }
+  }
+
+  #closeIdle(): void {
+    const now = this.#options.clock.now().getTime();
+    for (const [id, { lastUsed, busy, account }] of this.#open)
+      if (now - lastUsed > IDLE && busy === 0 && !account.behind && !this.#watches.has(id)) this.#close(id);
+  }
+
+  #makeRoom(): void {
+    if (this.#open.size < MAX_OPEN) return;
+    for (const [id, { busy }] of this.#open) {
+      if (busy > 0) continue;
+      this.#close(id);
+      if (this.#open.size < MAX_OPEN) return;
+    }
+  }
+
+  /** What a removal left when the process was stopped in the middle of it. */
+  #emptyRemoved(): void {
+    const removed = `${this.#options.directory}/mail/.removed`;
+    if (!exists(removed)) return;
+    for (const name of readdirSync(removed)) this.discard(`${removed}/${name}`);
+  }
+
+  async #every(pause: number, work: () => void): Promise<void> {
+    try {
+      for (;;) {
+        await this.#options.clock.sleep(pause, this.#closed.signal);
+        work();
+      }
+    } catch (error) {
+      if (!this.#closed.signal.aborted) this.#options.logger.error({ err: error }, 'store timer failed');
+    }
+  }
+}

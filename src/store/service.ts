@@ -1,0 +1,292 @@
+import type { AccountId } from '../directory/directory.ts';
+import type { Piece } from '../lib/pieces.ts';
+import { type Service, transferring } from '../lib/thread-pool.ts';
+import type { Part } from '../message/structure.ts';
+import type { MaildirAccount } from './maildir/account.ts';
+import { copy, move } from './maildir/copy.ts';
+import { type Arrival, type Arrived, deliverAll } from './maildir/deliver.ts';
+import { expunge, vanished } from './maildir/expunge.ts';
+import {
+  createMailbox,
+  deleteMailbox,
+  findMailbox,
+  listMailboxes,
+  renameMailbox,
+  subscribe,
+} from './maildir/mailboxes.ts';
+import { highestUid, normaliseRanges, rowsBetween } from './maildir/message-row.ts';
+import { OpenAccounts, type OpenAccountsOptions } from './maildir/open-accounts.ts';
+import { readHeaders, readMessage, readStructure, readSummaries } from './maildir/read.ts';
+import { search } from './maildir/search.ts';
+import { claimRecent, setFlags } from './maildir/set-flags.ts';
+import { pack } from './packed-messages.ts';
+import type {
+  Flag,
+  FlagChange,
+  Mailbox,
+  MailboxId,
+  SearchCriteria,
+  SpecialUse,
+  Summary,
+  Uid,
+  UidRange,
+} from './store.ts';
+
+/**
+ * The store's side of the calls in thread-store.ts: runs in a worker thread, or in the main thread for tests and tools.
+ * Deliveries and APPENDs that arrive together are done together; what takes long lets others in between.
+ */
+
+/** Messages written in one go: more would keep the first of them waiting. */
+const MAX_BATCH = 256;
+const MAX_BATCH_BYTES = 32 * 1024 * 1024;
+/** Messages whose header or text was read before others have their turn. */
+const SEARCH_STEP = 20;
+/** LIST looks for other programs' changes at most this often (ms). */
+const LIST_PAUSE = 1000;
+
+interface To {
+  readonly account: AccountId;
+}
+interface In extends To {
+  readonly mailbox: MailboxId;
+}
+type Uids = In & { readonly uids: readonly Uid[] };
+type ToMailbox = Uids & { readonly to: MailboxId; readonly quota: number | null };
+
+export interface Incoming extends To {
+  readonly into: Arrival['into'];
+  readonly key?: string;
+  readonly flags: readonly Flag[];
+  readonly internalDate: number;
+  readonly content: readonly Piece[];
+  readonly quota: number | null;
+}
+
+interface Waiting {
+  readonly incoming: Incoming;
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+export function storeService(options: OpenAccountsOptions): {
+  readonly service: Service;
+  close(): Promise<void>;
+} {
+  const accounts = new OpenAccounts(options);
+  let waiting: Waiting[] = [];
+
+  const on = <T>({ account }: To, work: (account: MaildirAccount) => T): T => accounts.run(account, work);
+
+  const arrive = (incoming: Incoming): Promise<unknown> =>
+    new Promise((resolve, reject) => {
+      // All calls of this turn are here before it runs.
+      if (waiting.length === 0) setImmediate(flush);
+      waiting.push({ incoming, resolve, reject });
+    });
+
+  const flush = (): void => {
+    let bytes = 0;
+    let count = 0;
+    for (const { incoming } of waiting) {
+      for (const piece of incoming.content)
+        bytes += piece instanceof Uint8Array ? piece.length : piece.end - piece.start;
+      if (count > 0 && (count >= MAX_BATCH || bytes > MAX_BATCH_BYTES)) break;
+      count++;
+    }
+    const batch = waiting.slice(0, count);
+    waiting = waiting.slice(count);
+    if (waiting.length > 0) setImmediate(flush);
+    takeIn(batch);
+  };
+
+  const takeIn = (batch: readonly Waiting[]): void => {
+    const arrivals: Arrival[] = [];
+    const waiters: Waiting[] = [];
+    for (const waiter of batch) {
+      const { account: id, ...rest } = waiter.incoming;
+      try {
+        arrivals.push({ ...rest, account: accounts.get(id) });
+        waiters.push(waiter);
+      } catch (error) {
+        waiter.reject(error);
+      }
+    }
+    const answers = deliverAll(arrivals);
+    waiters.forEach((waiter, at) => {
+      answer(waiter, answers[at]);
+      accounts.follow(waiter.incoming.account);
+    });
+  };
+
+  const service = {
+    open: (to: To): void => on(to, () => undefined),
+
+    mailboxes: (to: To): Mailbox[] =>
+      on(to, (account) => {
+        const now = account.now();
+        if (now - account.listedAt >= LIST_PAUSE) {
+          account.listedAt = now;
+          account.refreshTree();
+          for (const folder of [...account.folders.values()]) accounts.look(account, folder);
+        }
+        return listMailboxes(account);
+      }),
+
+    mailbox: (to: To & { readonly path: string }): Mailbox | undefined =>
+      on(to, (account) => {
+        account.refreshTree();
+        const found = findMailbox(account, to.path);
+        const folder = found && account.folders.get(found.id);
+        if (!folder) return found;
+        accounts.look(account, folder);
+        return findMailbox(account, to.path);
+      }),
+
+    create: (to: To & { readonly path: string; readonly specialUse: SpecialUse | null }): Mailbox =>
+      on(to, (account) => {
+        account.refreshTree();
+        return createMailbox(account, to.path, to.specialUse);
+      }),
+
+    rename: (to: In & { readonly path: string }): void =>
+      on(to, (account) => {
+        account.refreshTree();
+        renameMailbox(account, to.mailbox, to.path);
+      }),
+
+    delete: (to: In): void => on(to, (account) => accounts.discard(deleteMailbox(account, to.mailbox))),
+
+    subscribe: (to: To & { readonly path: string; readonly subscribed: 'yes' | 'no' }): void =>
+      on(to, (account) => subscribe(account, to.path, to.subscribed)),
+
+    subscriptions: (to: To): string[] => on(to, (account) => [...account.subscriptions.paths].sort()),
+
+    arrive,
+
+    uids: (to: In): unknown =>
+      on(to, (account) => {
+        const folder = account.folder(to.mailbox);
+        const ids = account.index
+          .prepare<[number]>('SELECT id FROM messages WHERE id BETWEEN ? AND ? ORDER BY id')
+          .all(folder.firstId, folder.lastId);
+        const uids = Uint32Array.from(ids, ([id]) => folder.uidOf(id));
+        return transferring(uids, [uids.buffer]);
+      }),
+
+    /** A batch of at most `limit`, and where to go on. */
+    messages: (
+      to: In & {
+        readonly ranges: readonly UidRange[];
+        readonly since: number;
+        readonly after: number;
+        readonly limit: number;
+      },
+    ): unknown =>
+      on(to, (account) => {
+        const folder = account.folder(to.mailbox);
+        const ranges = normaliseRanges(to.ranges, highestUid(account.index, folder));
+        const { rows, after } = batchOf(account, folder, ranges, to);
+        const messages = pack(folder, rows);
+        return transferring({ messages, after }, [messages.rows.buffer]);
+      }),
+
+    summaries: (to: Uids): Summary[] =>
+      on(to, (account) => readSummaries(account, account.folder(to.mailbox), to.uids)),
+
+    headers: (to: Uids): unknown =>
+      on(to, (account) => {
+        const headers = readHeaders(account, account.folder(to.mailbox), to.uids);
+        return transferring(
+          headers,
+          headers.map(({ header }) => header.buffer),
+        );
+      }),
+
+    structure: (to: In & { readonly uid: Uid }): Part =>
+      on(to, (account) => readStructure(account, account.folder(to.mailbox), to.uid)),
+
+    raw: (to: In & { readonly uid: Uid }): unknown =>
+      on(to, (account) => {
+        const stored = readMessage(account, account.folder(to.mailbox), to.uid);
+        return transferring(stored, stored.bytes ? [stored.bytes.buffer] : []);
+      }),
+
+    setFlags: (to: Uids & { readonly change: FlagChange }): unknown =>
+      on(to, (account) => {
+        const result = setFlags(account, account.folder(to.mailbox), to.uids, to.change);
+        return transferring(result, [result.messages.rows.buffer]);
+      }),
+
+    copy: (to: ToMailbox): unknown =>
+      on(to, (account) =>
+        copy(account, account.folder(to.mailbox), to.uids, account.folder(to.to), to.quota),
+      ),
+
+    move: (to: Omit<ToMailbox, 'quota'>): unknown =>
+      on(to, (account) => move(account, account.folder(to.mailbox), to.uids, account.folder(to.to))),
+
+    expunge: (to: Uids): number[] =>
+      on(to, (account) => expunge(account, account.folder(to.mailbox), to.uids)),
+
+    vanished: (to: In & { readonly since: number }): number[] =>
+      on(to, (account) => vanished(account, account.folder(to.mailbox), to.since)),
+
+    search: (to: In & { readonly criteria: SearchCriteria }): Promise<number[]> =>
+      accounts.hold(to.account, async (account) => {
+        const found: number[] = [];
+        let steps = 0;
+        for (const uid of search(account, account.folder(to.mailbox), to.criteria)) {
+          if (uid !== null) found.push(uid);
+          else if (++steps % SEARCH_STEP === 0) await new Promise((resolve) => setImmediate(resolve));
+        }
+        return found;
+      }),
+
+    claimRecent: (to: In): number => on(to, (account) => claimRecent(account, account.folder(to.mailbox))),
+
+    usage: (to: To): unknown =>
+      on(to, ({ usedBytes, usedMessages }) => ({ usedBytes, messages: usedMessages })),
+
+    refresh: (to: In): void => on(to, (account) => accounts.refresh(account, account.folder(to.mailbox))),
+
+    watch: (to: To): void => accounts.watch(to.account),
+
+    unwatch: (to: To): void => accounts.unwatch(to.account),
+
+    remove: (to: To): void => accounts.remove(to.account),
+  };
+
+  return {
+    service,
+    async close() {
+      while (waiting.length > 0) await new Promise((resolve) => setImmediate(resolve));
+      await accounts.close();
+    },
+  };
+}
+
+function batchOf(
+  account: MaildirAccount,
+  folder: Parameters<typeof rowsBetween>[1],
+  ranges: ReturnType<typeof normaliseRanges>,
+  { since, after, limit }: { readonly since: number; readonly after: number; readonly limit: number },
+): { rows: ReturnType<typeof rowsBetween>; after: number | null } {
+  const rows: ReturnType<typeof rowsBetween> = [];
+  for (const { first, last } of ranges) {
+    if (last <= after) continue;
+    const from = Math.max(first, after + 1);
+    for (const row of rowsBetween(account.index, folder, from, last, since, limit - rows.length))
+      rows.push(row);
+    const end = rows.at(-1);
+    if (end && rows.length >= limit) return { rows, after: end.uid };
+  }
+  return { rows, after: null };
+}
+
+function answer(waiter: Waiting, outcome: Arrived | undefined): void {
+  if (!outcome) waiter.reject(new Error('a delivery without an outcome'));
+  else if ('error' in outcome) waiter.reject(outcome.error);
+  else if ('row' in outcome) waiter.resolve({ messages: pack(outcome.folder, [outcome.row]) });
+  else waiter.resolve(outcome);
+}
