@@ -15,7 +15,10 @@ const FLOORS = [
   ['smtp', 'imap', 'pop3'],
   ['admin'],
   ['config'],
-  ['facteur.ts', 'worker.ts'],
+  ['protocols.ts'],
+  ['listeners.ts'],
+  ['worker.ts'],
+  ['facteur.ts'],
   ['cli'],
   ['main.ts'],
 ];

@@ -1,8 +1,6 @@
-import { accountCommand } from './account-command.ts';
-import { aliasCommand } from './alias-command.ts';
 import { checkConfig } from './check-config.ts';
 import type { CliCommand } from './command.ts';
-import { domainCommand } from './domain-command.ts';
+import { accountCommand, aliasCommand, domainCommand } from './directory-command.ts';
 import { queueCommand } from './queue-command.ts';
 import { serve } from './serve.ts';
 import { versionCommand } from './version.ts';

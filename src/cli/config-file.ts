@@ -2,13 +2,13 @@ import { existsSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { dirname, resolve } from 'node:path';
 import { defaultConfig, loadConfig } from '../config/load.ts';
-import type { Config, ConfigInput } from '../config/schema.ts';
+import type { Config } from '../config/schema.ts';
 
 /** Looked for, in this order, when `--config` is not given. */
 const PLACES = ['facteur.yaml', '/etc/facteur/facteur.yaml'];
 
 /** Without a file: a server to try, on loopback, on ports that need no privilege. */
-export const TRIAL: ConfigInput = {
+export const TRIAL: object = {
   listeners: {
     smtp: [{ host: '127.0.0.1', port: 2525 }],
     submission: [{ host: '127.0.0.1', port: 2587 }],

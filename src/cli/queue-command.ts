@@ -1,7 +1,9 @@
 import { ControlClient, controlPath } from '../admin/control.ts';
 import { queueAdmin, remoteQueueAdmin } from '../admin/queue.ts';
 import { openQueue } from '../facteur.ts';
+import { systemClock } from '../lib/clock.ts';
 import { claimDataDir } from '../lib/data-dir.ts';
+import { createLogger } from '../lib/logger.ts';
 import type { CliCommand } from './command.ts';
 import { resolveConfig } from './config-file.ts';
 import { QUEUE_USAGE, runQueue } from './queue.ts';
@@ -23,7 +25,7 @@ export const queueCommand: CliCommand = {
     }
     const release = claimDataDir(config.dataDir);
     try {
-      const queue = await openQueue(config);
+      const queue = await openQueue(config, { clock: systemClock, log: createLogger(config.log) });
       try {
         return await runQueue(args, io, queueAdmin(queue));
       } finally {

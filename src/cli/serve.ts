@@ -1,4 +1,5 @@
-import { randomInt } from 'node:crypto';
+import { addAccount } from '../admin/accounts.ts';
+import { addDomain } from '../admin/domains.ts';
 import { ConfigError } from '../config/problem.ts';
 import type { Config } from '../config/schema.ts';
 import { Facteur } from '../facteur.ts';
@@ -30,7 +31,7 @@ Signals: SIGTERM and SIGINT stop it gracefully (a second one at once), SIGHUP re
     const facteur = await Facteur.start(config, { log, clock: systemClock });
     try {
       if (file === null) io.out(await trialNotice(facteur, config));
-      else if ((await facteur.directory.domains()).length === 0)
+      else if (facteur.directory.domains().length === 0)
         io.err('There is no domain yet. Add one:  facteur domain add example.org\n');
       const onHup = (): void => void reload(facteur, configFile, log);
       process.on('SIGHUP', onHup);
@@ -120,16 +121,8 @@ const NOTES: Readonly<Record<string, string>> = {
 /** Resolves to the new account's password, or undefined when the directory had accounts already. */
 async function firstAccount(facteur: Facteur): Promise<string | undefined> {
   const directory = facteur.directory;
-  if ((await directory.domains()).length > 0) return undefined;
-  const password = readablePassword();
-  await directory.addDomain(TRIAL_DOMAIN);
-  await directory.addAccount(TRIAL_ACCOUNT, { password });
-  return password;
-}
-
-/** About 83 bits, without letters that look alike, easy to type on a phone. */
-function readablePassword(): string {
-  const letters = 'abcdefghjkmnpqrstuvwxyz23456789';
-  const group = (): string => Array.from({ length: 4 }, () => letters[randomInt(letters.length)]).join('');
-  return [group(), group(), group(), group()].join('-');
+  if (directory.domains().length > 0) return undefined;
+  await addDomain(directory, TRIAL_DOMAIN);
+  const made = await addAccount(directory, { address: TRIAL_ACCOUNT, password: { is: 'generate' } });
+  return made.generated;
 }

@@ -3,7 +3,7 @@ import { isAbsolute, resolve } from 'node:path';
 import { isMap, isNode, isScalar, LineCounter, type Node, parseDocument } from 'yaml';
 import { z } from 'zod';
 import { ConfigError, type Problem, suggestion } from './problem.ts';
-import { type Config, type ConfigInput, schema } from './schema.ts';
+import { type Config, schema } from './schema.ts';
 
 /** A configuration file is for people: one larger than this is a mistake. */
 const MAX_FILE = 4 * 1024 * 1024;
@@ -55,7 +55,7 @@ export function parseConfig(text: string, file: string, base: string): Config {
 }
 
 /** The configuration without a file, with some settings laid over the defaults. */
-export function defaultConfig(settings: ConfigInput, base: string): Config {
+export function defaultConfig(settings: object, base: string): Config {
   return absolutePaths(schema.parse(settings), base);
 }
 

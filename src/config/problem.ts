@@ -36,10 +36,15 @@ function formatProblems(file: string, problems: readonly Problem[]): string {
 export function suggestion(word: string, candidates: readonly string[]): string | undefined {
   const limit = Math.max(1, Math.floor(word.length / 3));
   const ranked = candidates
-    .map((candidate) => ({ candidate, distance: distance(word.toLowerCase(), candidate.toLowerCase()) }))
+    .map((candidate) => ({ candidate, distance: likeness(word.toLowerCase(), candidate.toLowerCase()) }))
     .filter((entry) => entry.distance <= limit)
     .sort((a, b) => a.distance - b.distance);
   return ranked[0]?.candidate;
+}
+
+/** As few edits as possible; a name cut short or drawn out counts as one. */
+function likeness(a: string, b: string): number {
+  return a.startsWith(b) || b.startsWith(a) ? 1 : distance(a, b);
 }
 
 /** Edits (with swapped neighbours as one) between two short words. */

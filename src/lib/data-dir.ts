@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { holdLock } from './sqlite.ts';
 
@@ -16,13 +16,7 @@ export class DataDirError extends Error {
  * @returns how to give it back.
  */
 export function claimDataDir(dir: string): () => void {
-  try {
-    mkdirSync(dir, { recursive: true, mode: 0o750 });
-    // Mail is private: nobody but this user and its group even lists it.
-    chmodSync(dir, 0o750);
-  } catch (error) {
-    throw new DataDirError(`cannot use the data directory ${dir}: ${reason(error)}`, { cause: error });
-  }
+  prepareDataDir(dir);
   let release: (() => void) | undefined;
   try {
     release = holdLock(join(dir, 'lock'));
@@ -44,6 +38,16 @@ export function claimDataDir(dir: string): () => void {
     throw error;
   }
   return release;
+}
+
+/** Makes the data directory where it is missing. Throws DataDirError. */
+export function prepareDataDir(dir: string): void {
+  try {
+    // Mail is private: nobody but this user and its group even lists it.
+    mkdirSync(dir, { recursive: true, mode: 0o750 });
+  } catch (error) {
+    throw new DataDirError(`cannot use the data directory ${dir}: ${reason(error)}`, { cause: error });
+  }
 }
 
 /** Whether a process holds the data directory now. */

@@ -1,0 +1,55 @@
+import { Passwords } from '../directory/password.ts';
+import type { SqliteDirectory } from '../directory/sqlite-directory.ts';
+import { openDirectory } from '../facteur.ts';
+import { systemClock } from '../lib/clock.ts';
+import { prepareDataDir } from '../lib/data-dir.ts';
+import { ACCOUNT_USAGE, runAccount } from './account.ts';
+import { ALIAS_USAGE, runAlias } from './alias.ts';
+import type { CliCommand } from './command.ts';
+import { resolveConfig } from './config-file.ts';
+import { DOMAIN_USAGE, runDomain } from './domain.ts';
+import type { CliIo } from './io.ts';
+
+type Run = (args: readonly string[], io: CliIo, directory: SqliteDirectory) => Promise<number>;
+
+/** Works on the directory's file itself: a running daemon sees what is committed with its next question. */
+function directoryCommand(name: string, summary: string, usage: string, run: Run): CliCommand {
+  return {
+    name,
+    summary,
+    usage,
+    async run(args, { io, configFile }) {
+      const { config } = resolveConfig(configFile);
+      prepareDataDir(config.dataDir);
+      const passwords = new Passwords();
+      const directory = openDirectory(config, systemClock, passwords);
+      try {
+        return await run(args, io, directory);
+      } finally {
+        directory.close();
+        await passwords.close();
+      }
+    },
+  };
+}
+
+export const domainCommand: CliCommand = directoryCommand(
+  'domain',
+  'domains we receive mail for: add, list, remove',
+  DOMAIN_USAGE,
+  runDomain,
+);
+
+export const accountCommand: CliCommand = directoryCommand(
+  'account',
+  'mailboxes: add, list, password, quota, enable, disable, remove',
+  ACCOUNT_USAGE,
+  runAccount,
+);
+
+export const aliasCommand: CliCommand = directoryCommand(
+  'alias',
+  'other names, forwards, catch-alls: add, list, remove',
+  ALIAS_USAGE,
+  runAlias,
+);

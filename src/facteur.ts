@@ -1,0 +1,337 @@
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { ControlServer, controlPath } from './admin/control.ts';
+import { queueHandlers } from './admin/queue.ts';
+import type { Config } from './config/schema.ts';
+import { LocalAgent } from './delivery/local.ts';
+import { RemoteAgent } from './delivery/remote/remote-agent.ts';
+import { ourselves } from './delivery/self.ts';
+import { submit } from './delivery/submit.ts';
+import type { Directory } from './directory/directory.ts';
+import { FileDirectory } from './directory/file-directory.ts';
+import { type DirectorySettings, JoinedDirectory } from './directory/joined-directory.ts';
+import { Passwords } from './directory/password.ts';
+import { SqliteDirectory } from './directory/sqlite-directory.ts';
+import { CachingResolver } from './dns/cache.ts';
+import type { Resolver } from './dns/resolver.ts';
+import { parseServer, systemServers } from './dns/servers.ts';
+import { StubResolver } from './dns/stub-resolver.ts';
+import type { Clock } from './lib/clock.ts';
+import { claimDataDir } from './lib/data-dir.ts';
+import type { Logger } from './lib/logger.ts';
+import { logFromThreads } from './lib/thread-logger.ts';
+import { ThreadPool } from './lib/thread-pool.ts';
+import { version } from './lib/version.ts';
+import { type Address, Listeners } from './listeners.ts';
+import { formatAddress, parseAddress, parseDomain } from './mail/address.ts';
+import type { RawMessage } from './mail/raw-message.ts';
+import { formatReply } from './mail/reply.ts';
+import { createProtocols, type Protocols, type ProtocolsDeps } from './protocols.ts';
+import type { DeliveryAgent, NewMessage } from './queue/queue.ts';
+import { Scheduler, type SchedulerOptions } from './queue/scheduler.ts';
+import { SegmentQueue } from './queue/segment-queue.ts';
+import { ThreadStore } from './store/thread-store.ts';
+import { Certificates, type CertificatesOptions } from './tls/certificates.ts';
+import type { WorkerSettings } from './worker.ts';
+
+/** What a process cannot start with; `message` says what to do about it. */
+export class StartError extends Error {
+  override readonly name = 'StartError';
+}
+
+/** What comes from outside: tests give a clock they move by hand. */
+export interface Surroundings {
+  readonly log: Logger;
+  readonly clock: Clock;
+}
+
+/** Settings that a running process cannot change. */
+const RESTART_ONLY = ['dataDir', 'dns', 'limits', 'store'] as const;
+
+/** The composition root: builds every room, starts them in order and stops them in the opposite one. */
+export class Facteur {
+  /** Domains, accounts and aliases, as an admin changes them. */
+  readonly directory: SqliteDirectory;
+  /** Resolves with the reason when the process cannot go on. */
+  readonly failed: Promise<Error>;
+  #config: Config;
+  readonly #parts: Parts;
+  #protocols: Protocols;
+  /** Protocols of earlier configurations, whose sessions may still live. */
+  readonly #retired: Protocols[] = [];
+  readonly #listeners: Listeners;
+
+  private constructor(config: Config, parts: Parts, protocols: Protocols, listeners: Listeners) {
+    this.#config = config;
+    this.#parts = parts;
+    this.#protocols = protocols;
+    this.#listeners = listeners;
+    this.directory = parts.sqlite;
+    this.failed = parts.failed;
+  }
+
+  /**
+   * Resolves when everything listens. Throws StartError, DataDirError, ListenError, TlsError, DirectoryError: each
+   * with words for the admin; nothing is left open then.
+   */
+  static async start(config: Config, surroundings: Surroundings): Promise<Facteur> {
+    checkStartable(config);
+    const closers: (() => void | Promise<void>)[] = [];
+    try {
+      const parts = await build(config, surroundings, (close) => void closers.push(close));
+      const protocols = createProtocols(config, protocolsDeps(config, parts));
+      const listeners = new Listeners(protocols, parts.certificates, surroundings.log);
+      closers.push(() => listeners.close());
+      await listeners.apply(config, protocols);
+      surroundings.log.info(
+        { version: version(), node: process.versions.node, dataDir: config.dataDir },
+        'started',
+      );
+      parts.scheduler.start();
+      return new Facteur(config, { ...parts, close: () => closeAll(closers) }, protocols, listeners);
+    } catch (error) {
+      await closeAll(closers);
+      throw error;
+    }
+  }
+
+  /** Where each service listens. */
+  addresses(): Readonly<Record<string, readonly Address[]>> {
+    return this.#listeners.addresses();
+  }
+
+  /**
+   * Takes up a new configuration; when something in it cannot work, throws and the old one stays.
+   * @returns the settings that changed and need a restart.
+   */
+  async reload(config: Config): Promise<readonly string[]> {
+    checkStartable(config);
+    const parts = this.#parts;
+    // Refuses what cannot be, before anything has changed.
+    new FileDirectory(config.directory);
+    const protocols = createProtocols(config, protocolsDeps(config, parts));
+    await parts.certificates.reload(certificatesOptions(config));
+    await this.#listeners.apply(config, protocols);
+    // From here on nothing can fail.
+    parts.declared.replace(config.directory);
+    parts.directory.configure(directorySettings(config));
+    parts.scheduler.reload(schedulerOptions(config));
+    parts.remote.replace(config);
+    this.#retired.push(this.#protocols);
+    this.#protocols = protocols;
+    const before = this.#config;
+    this.#config = config;
+    return RESTART_ONLY.filter((name) => JSON.stringify(before[name]) !== JSON.stringify(config[name]));
+  }
+
+  /** No new connections; what runs may finish within `graceMs`; then everything is closed in order. */
+  async close(graceMs: number): Promise<void> {
+    this.#listeners.close();
+    const protocols = [this.#protocols, ...this.#retired];
+    await Promise.all([...protocols.map((one) => one.close(graceMs)), this.#parts.scheduler.close(graceMs)]);
+    await this.#parts.close();
+  }
+}
+
+interface Parts {
+  readonly sqlite: SqliteDirectory;
+  readonly declared: FileDirectory;
+  readonly directory: JoinedDirectory;
+  readonly certificates: Certificates;
+  readonly queue: SegmentQueue;
+  readonly store: ThreadStore;
+  readonly scheduler: Scheduler;
+  readonly remote: ReplaceableRemote;
+  readonly surroundings: Surroundings;
+  readonly failed: Promise<Error>;
+  close(): Promise<void>;
+}
+
+/** The queue of a data directory, for the daemon and for the command line while no daemon runs. */
+export function openQueue(config: Config, surroundings: Surroundings): Promise<SegmentQueue> {
+  return SegmentQueue.open({ directory: join(config.dataDir, 'queue') }, surroundings);
+}
+
+/** The directory of a configuration, for the daemon and for the command line beside it. */
+export function openDirectory(config: Config, clock: Clock, passwords: Passwords): SqliteDirectory {
+  return new SqliteDirectory({
+    path: join(config.dataDir, 'directory.sqlite'),
+    clock,
+    passwords,
+    declared: new FileDirectory(config.directory),
+    recipientDelimiters: config.directory.recipientDelimiters,
+    sharedSecrets: config.auth.cramMd5 ? { keyFile: join(config.dataDir, 'secrets.key') } : null,
+  });
+}
+
+async function build(
+  config: Config,
+  surroundings: Surroundings,
+  onClose: (close: () => void | Promise<void>) => void,
+): Promise<Parts> {
+  const { log, clock } = surroundings;
+  onClose(claimDataDir(config.dataDir));
+  const passwords = new Passwords();
+  onClose(() => passwords.close());
+  const sqlite = openDirectory(config, clock, passwords);
+  onClose(() => sqlite.close());
+  const declared = sqlite.declared;
+  const directory = new JoinedDirectory({
+    sources: [sqlite, declared],
+    passwords,
+    clock,
+    log,
+    scramSecret: sqlite.scramSecret,
+    settings: directorySettings(config),
+  });
+  const maintenance = new AbortController();
+  onClose(() => maintenance.abort());
+  const certificates = await Certificates.load(certificatesOptions(config), { clock, log });
+  void certificates.maintain(maintenance.signal);
+
+  let fail: (error: Error) => void = () => {};
+  const failed = new Promise<Error>((resolve) => {
+    fail = resolve;
+  });
+  const settings: WorkerSettings = { dataDir: config.dataDir, store: config.store };
+  const pool = new ThreadPool(workerEntry(), Math.max(1, availableParallelism() - 1), settings, fail);
+  onClose(() => pool.close());
+  logFromThreads(pool, log);
+  const store = new ThreadStore(pool, async (id) => (await directory.account(id))?.quotaBytes ?? null);
+
+  const queue = await openQueue(config, surroundings);
+  onClose(() => queue.close());
+  const remote = new ReplaceableRemote(config, resolverOf(config, clock), log);
+  onClose(() => remote.close());
+  const scheduler = new Scheduler(schedulerOptions(config), {
+    store: queue,
+    agents: { local: new LocalAgent({ store, directory, log }), remote },
+    clock,
+    log,
+    submit: (report, raw) => submitReport(report, raw, { directory, queue, log }),
+  });
+  const control = new ControlServer(controlPath(config.dataDir), queueHandlers(queue), log);
+  onClose(() => control.close());
+  await control.listen();
+  const close = async (): Promise<void> => {};
+  return {
+    sqlite,
+    declared,
+    directory,
+    certificates,
+    queue,
+    store,
+    scheduler,
+    remote,
+    surroundings,
+    failed,
+    close,
+  };
+}
+
+/** The remote agent of the present configuration; deliveries under way finish on the one they began with. */
+class ReplaceableRemote implements DeliveryAgent {
+  readonly name = 'remote';
+  readonly #resolver: Resolver;
+  readonly #log: Logger;
+  #agent: RemoteAgent;
+
+  constructor(config: Config, resolver: Resolver, log: Logger) {
+    this.#resolver = resolver;
+    this.#log = log;
+    this.#agent = this.#make(config);
+  }
+
+  deliver(...args: Parameters<DeliveryAgent['deliver']>): ReturnType<DeliveryAgent['deliver']> {
+    return this.#agent.deliver(...args);
+  }
+
+  replace(config: Config): void {
+    this.#agent.close();
+    this.#agent = this.#make(config);
+  }
+
+  close(): void {
+    this.#agent.close();
+  }
+
+  #make(config: Config): RemoteAgent {
+    const { delivery, listeners } = config;
+    const hostname = hostnameOf(config);
+    const self = ourselves(hostname, listeners.smtp, delivery.port);
+    return new RemoteAgent({ delivery, hostname, self }, { resolver: this.#resolver, log: this.#log });
+  }
+}
+
+function protocolsDeps(config: Config, parts: Parts): ProtocolsDeps {
+  const { directory, queue, store, certificates, surroundings } = parts;
+  return { hostname: hostnameOf(config), directory, queue, store, tls: certificates, ...surroundings };
+}
+
+function checkStartable(config: Config): void {
+  if (Object.values(config.listeners).every((list) => list.length === 0))
+    throw new StartError(
+      'nothing to do: "listeners" is empty in the configuration. config/minimal.yaml shows the usual ones.',
+    );
+}
+
+function schedulerOptions(config: Config): SchedulerOptions {
+  return { ...config.queue, hostname: hostnameOf(config) };
+}
+
+/** A bounce goes where any mail to its recipient would go; one that cannot be delivered ends here (RFC 5321 6.1). */
+async function submitReport(
+  report: NewMessage,
+  raw: RawMessage,
+  { directory, queue, log }: { directory: Directory; queue: SegmentQueue; log: Logger },
+): Promise<void> {
+  const to = report.recipients.map(({ address, notify }) => ({ address, ...(notify && { notify }) }));
+  const { id, refused } = await submit(directory, queue, { ...report, to }, raw.read());
+  for (const { recipient, reply } of refused)
+    log.warn(
+      { qid: id, to: formatAddress(recipient.address), reply: formatReply(reply) },
+      'report not deliverable',
+    );
+}
+
+function hostnameOf(config: Config): string {
+  return config.hostname ?? 'localhost';
+}
+
+function directorySettings(config: Config): DirectorySettings {
+  const { postmaster, recipientDelimiters } = config.directory;
+  const { defaultDomain } = config.auth;
+  return {
+    recipientDelimiters,
+    postmaster: postmaster === null ? undefined : parseAddress(postmaster),
+    defaultDomain: defaultDomain === null ? undefined : parseDomain(defaultDomain),
+  };
+}
+
+function certificatesOptions(config: Config): CertificatesOptions {
+  const { cert, key, certificates, minVersion, ciphers } = config.tls;
+  return {
+    hostname: hostnameOf(config),
+    dataDir: config.dataDir,
+    main: cert !== null && key !== null ? { cert, key, names: null } : null,
+    others: certificates,
+    minVersion,
+    ciphers,
+  };
+}
+
+function resolverOf(config: Config, clock: Clock): Resolver {
+  const { servers, timeout, tries, cacheSize } = config.dns;
+  const parsed = servers.map(parseServer).filter((server) => server !== undefined);
+  const stub = new StubResolver({ servers: parsed.length > 0 ? parsed : systemServers(), timeout, tries });
+  return new CachingResolver(stub, { clock, size: cacheSize });
+}
+
+/** Beside us: `.ts` in a checkout, `.js` in the built package. */
+function workerEntry(): URL {
+  return new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url);
+}
+
+async function closeAll(closers: readonly (() => void | Promise<void>)[]): Promise<void> {
+  for (const close of closers.toReversed()) await close();
+}

@@ -1,0 +1,141 @@
+import { join } from 'node:path';
+import type { Config } from './config/schema.ts';
+import type { Directory } from './directory/directory.ts';
+import { createImapServer, IMAP_REFUSAL } from './imap/server.ts';
+import type { Clock } from './lib/clock.ts';
+import { networks } from './lib/ip.ts';
+import type { Logger } from './lib/logger.ts';
+import { version } from './lib/version.ts';
+import type { Accepted } from './net/connection.ts';
+import type { TlsContext } from './net/handshake.ts';
+import { SocketLineConnection } from './net/line-connection.ts';
+import { createPop3Server, POP3_REFUSAL } from './pop3/server.ts';
+import type { QueueStore } from './queue/queue.ts';
+import { createSasl } from './sasl/index.ts';
+import { createSmtpServer, type SmtpServer } from './smtp/server.ts';
+import type { MailStore } from './store/store.ts';
+
+/** What listeners can be opened for, each with its protocol. */
+export type ServiceName =
+  | 'smtp'
+  | 'submission'
+  | 'submissions'
+  | 'lmtp'
+  | 'imap'
+  | 'imaps'
+  | 'pop3'
+  | 'pop3s';
+
+export interface Service {
+  readonly implicitTls: boolean;
+  /** Whose share of `limits:` it takes. */
+  readonly limits: 'smtp' | 'submission' | 'lmtp' | 'imap' | 'pop3';
+  /** What the protocol says to one too many. */
+  readonly refusal: string;
+  accept(accepted: Accepted): void;
+}
+
+/** The protocol servers made from one reading of the configuration: a reload makes new ones, old sessions stay. */
+export interface Protocols {
+  readonly services: Readonly<Record<ServiceName, Service>>;
+  /** Sessions that wait end at once, those at work get `graceMs`. */
+  close(graceMs: number): Promise<void>;
+}
+
+export interface ProtocolsDeps {
+  readonly hostname: string;
+  readonly directory: Directory & { allHaveScram(): boolean };
+  readonly queue: QueueStore;
+  readonly store: MailStore;
+  readonly tls: TlsContext;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+const SMTP_REFUSAL = '421 4.7.0 Too many connections, try again later\r\n';
+
+export function createProtocols(config: Config, deps: ProtocolsDeps): Protocols {
+  const { hostname, directory, queue, store, tls, clock, log } = deps;
+  const { allowPlaintextFrom, cramMd5 } = config.auth;
+  const sasl = createSasl({
+    directory,
+    log,
+    clock,
+    hostname,
+    cramMd5,
+    allHaveScram: () => directory.allHaveScram(),
+  });
+  const plaintextNetworks = networks(allowPlaintextFrom);
+  const readers = {
+    hostname,
+    version: version(),
+    store,
+    sasl,
+    clock,
+    log,
+    allowPlaintext: (ip: string) => plaintextNetworks.contains(ip),
+  };
+  const smtp = (service: 'smtp' | 'submission' | 'lmtp'): SmtpServer =>
+    createSmtpServer({
+      service,
+      hostname,
+      directory,
+      queue,
+      sasl,
+      tls,
+      settings: config.smtp,
+      mynetworks: config.mynetworks,
+      allowPlaintextFrom,
+      log,
+      clock,
+    });
+  const servers = { smtp: smtp('smtp'), submission: smtp('submission'), lmtp: smtp('lmtp') };
+  const imap = createImapServer({
+    ...readers,
+    settings: config.imap,
+    spoolDirectory: join(config.dataDir, 'spool'),
+  });
+  const pop3 = createPop3Server({ ...readers, settings: config.pop3 });
+  const lines = (accepted: Accepted): SocketLineConnection =>
+    new SocketLineConnection(accepted, {
+      tls,
+      handshakeTimeoutMs: config.limits.handshakeTimeout,
+      writeTimeoutMs: config.limits.writeTimeout,
+    });
+
+  const takeSmtp = (name: 'smtp' | 'submission' | 'lmtp', implicitTls: boolean): Service => ({
+    implicitTls,
+    limits: name,
+    refusal: SMTP_REFUSAL,
+    accept: (accepted) => servers[name].accept(accepted),
+  });
+  const takeImap = (implicitTls: boolean): Service => ({
+    implicitTls,
+    limits: 'imap',
+    refusal: IMAP_REFUSAL,
+    accept: (accepted) => void imap.handle(lines(accepted)),
+  });
+  const takePop3 = (implicitTls: boolean): Service => ({
+    implicitTls,
+    limits: 'pop3',
+    refusal: POP3_REFUSAL,
+    accept: (accepted) => void pop3.handle(lines(accepted)),
+  });
+
+  return {
+    services: {
+      smtp: takeSmtp('smtp', false),
+      submission: takeSmtp('submission', false),
+      submissions: takeSmtp('submission', true),
+      lmtp: takeSmtp('lmtp', false),
+      imap: takeImap(false),
+      imaps: takeImap(true),
+      pop3: takePop3(false),
+      pop3s: takePop3(true),
+    },
+    async close(graceMs) {
+      const all = [...Object.values(servers), imap, pop3];
+      await Promise.all(all.map((server) => server.close(graceMs)));
+    },
+  };
+}

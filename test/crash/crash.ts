@@ -1,0 +1,164 @@
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { mkdirSync, openSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { connect, createServer } from 'node:net';
+import { join, resolve } from 'node:path';
+import { startLoad } from './smtp-load.ts';
+
+/**
+ * Kills the daemon with SIGKILL at random moments under SMTP load, and says afterwards what became of every message.
+ */
+export interface CrashReport {
+  readonly rounds: number;
+  readonly acknowledged: number;
+  readonly unknown: number;
+  /** Answered 250 and not in any Maildir: must be empty. */
+  readonly lost: readonly string[];
+  /** Answered 250 and there more than once. */
+  readonly doubled: readonly string[];
+  /** Answered 4xx or 5xx and delivered all the same: must be empty. */
+  readonly refusedButDelivered: readonly string[];
+  /** Files in a Maildir that are not whole: must be empty. */
+  readonly torn: readonly string[];
+}
+
+export interface CrashOptions {
+  readonly dir: string;
+  readonly rounds: number;
+  readonly connections: number;
+  readonly size: number;
+  /** Milliseconds that a round lasts before the kill: between these. */
+  readonly life: readonly [number, number];
+  progress?(text: string): void;
+}
+
+const root = resolve(import.meta.dirname, '../..');
+const RECIPIENTS = Array.from({ length: 5 }, (_, i) => `user${i}@crash.test`);
+
+export async function crashRounds(options: CrashOptions): Promise<CrashReport> {
+  mkdirSync(options.dir, { recursive: true });
+  const port = await freePort();
+  const config = join(options.dir, 'facteur.yaml');
+  writeFileSync(
+    config,
+    `hostname: mx.crash.test
+dataDir: ./data
+listeners: { smtp: [{ host: 127.0.0.1, port: ${port} }] }
+log: { level: warn, format: json }
+`,
+  );
+  cli(config, ['domain', 'add', 'crash.test']);
+  for (const address of RECIPIENTS)
+    cli(config, ['account', 'add', address, '--password-stdin'], 'crash-test-password\n');
+
+  const load = startLoad({
+    port,
+    connections: options.connections,
+    recipients: RECIPIENTS,
+    size: options.size,
+    label: 'crash',
+  });
+  const [shortest, longest] = options.life;
+  for (let round = 1; round <= options.rounds; round++) {
+    const daemon = start(config, options.dir);
+    await listening(port, daemon);
+    await sleep(shortest + Math.random() * (longest - shortest));
+    await end(daemon, 'SIGKILL');
+    if (round % 10 === 0) options.progress?.(`round ${round}: ${load.acknowledged.size} acknowledged`);
+  }
+  const daemon = start(config, options.dir);
+  await listening(port, daemon);
+  await load.stop();
+  await queueEmpty(config);
+  await end(daemon, 'SIGTERM');
+  return judge(options, load);
+}
+
+function judge(
+  options: CrashOptions,
+  load: { readonly acknowledged: Set<string>; readonly unknown: Set<string>; readonly refused: Set<string> },
+): CrashReport {
+  const found = new Map<string, number>();
+  const torn: string[] = [];
+  for (const address of RECIPIENTS) {
+    const maildir = join(options.dir, 'data/mail/crash.test', address.split('@')[0] ?? '', 'Maildir');
+    for (const folder of ['new', 'cur']) {
+      for (const name of readdirSync(join(maildir, folder))) {
+        const text = readFileSync(join(maildir, folder, name), 'latin1');
+        const token = /^Subject: (crashx\d+x)\r$/m.exec(text)?.[1];
+        if (token === undefined || !text.endsWith('0123456789.\r\n')) torn.push(name);
+        else found.set(token, (found.get(token) ?? 0) + 1);
+      }
+    }
+  }
+  const acknowledged = [...load.acknowledged];
+  return {
+    rounds: options.rounds,
+    acknowledged: acknowledged.length,
+    unknown: load.unknown.size,
+    lost: acknowledged.filter((token) => !found.has(token)),
+    doubled: [...found].filter(([, times]) => times > 1).map(([token]) => token),
+    refusedButDelivered: [...load.refused].filter((token) => found.has(token)),
+    torn,
+  };
+}
+
+function start(config: string, dir: string): ChildProcess {
+  const log = openSync(join(dir, 'daemon.log'), 'a');
+  return spawn(process.execPath, [join(root, 'src/main.ts'), 'serve', '--config', config], {
+    stdio: ['ignore', log, log],
+  });
+}
+
+async function end(daemon: ChildProcess, signal: NodeJS.Signals): Promise<void> {
+  if (daemon.exitCode !== null || daemon.signalCode !== null) throw new Error('the daemon ended by itself');
+  const gone = new Promise((done) => daemon.once('exit', done));
+  daemon.kill(signal);
+  await gone;
+}
+
+function cli(config: string, words: readonly string[], input = ''): string {
+  return execFileSync(process.execPath, [join(root, 'src/main.ts'), ...words, '--config', config], {
+    input,
+    encoding: 'utf8',
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+}
+
+async function queueEmpty(config: string): Promise<void> {
+  const deadline = Date.now() + 120_000;
+  while (Date.now() < deadline) {
+    if (cli(config, ['queue', 'list', '--json']).trim() === '') return;
+    cli(config, ['queue', 'retry', '--all']);
+    await sleep(300);
+  }
+  throw new Error('the queue does not get empty');
+}
+
+async function listening(port: number, daemon: ChildProcess): Promise<void> {
+  for (let attempt = 0; attempt < 300; attempt++) {
+    if (daemon.exitCode !== null) throw new Error('the daemon did not start');
+    const up = await new Promise<boolean>((done) => {
+      const socket = connect(port, '127.0.0.1');
+      socket.once('data', () => done(true));
+      socket.once('error', () => done(false));
+      socket.once('close', () => done(false));
+      setTimeout(() => socket.destroy(), 1000);
+    });
+    if (up) return;
+    await sleep(50);
+  }
+  throw new Error('the daemon does not answer');
+}
+
+function freePort(): Promise<number> {
+  return new Promise((done) => {
+    const server = createServer().listen(0, '127.0.0.1', () => {
+      const address = server.address();
+      server.close(() => done(typeof address === 'object' && address !== null ? address.port : 0));
+    });
+  });
+}
+
+function sleep(ms: number): Promise<void> {
+  return new Promise((done) => setTimeout(done, ms));
+}
