@@ -159,7 +159,10 @@ export class Journal {
     return journal;
   }
 
-  /** All records behind `after`, in the order of writing. Segments given back are no longer told of. */
+  /**
+   * All records behind `after`, in the order of writing. Whether a segment was given back may be told later than its
+   * old records are: when it is over, what stands before `firstPosition` does not count.
+   */
   async *replay(after: Position): AsyncGenerator<JournalRecord> {
     // Should the journal be younger than the index (restored, lost), its new records must still come after it.
     if (!this.#segment(after)) {
