@@ -6,9 +6,6 @@ import type { Pop3Options } from './options.ts';
 
 /** A command is a value in a file of its own; the loop in session.ts does all that commands have in common. */
 
-/** The states of RFC 1939 3; UPDATE is a moment within QUIT. */
-export type State = 'authorization' | 'transaction';
-
 /** What a command may do. */
 export interface Pop3Session {
   readonly connection: LineConnection;
@@ -46,6 +43,7 @@ interface Common {
   capability?(session: Pop3Session): string | undefined;
 }
 
+/** `state` is where it is valid: one of RFC 1939 3, of which UPDATE is but a moment within QUIT. */
 export type Command = Common &
   (
     | {
