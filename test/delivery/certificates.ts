@@ -10,10 +10,11 @@ export interface Certificate {
 export class Authority {
   readonly cert: string;
   readonly #key: forge.pki.rsa.PrivateKey;
-  readonly #name = [{ name: 'commonName', value: 'Test Authority' }];
+  readonly #name: forge.pki.CertificateField[];
   #serial = 1;
 
-  constructor() {
+  constructor(name = 'Test Authority') {
+    this.#name = [{ name: 'commonName', value: name }];
     const pair = keyPair();
     this.#key = pair.privateKey;
     this.cert = forge.pki.certificateToPem(

@@ -99,7 +99,7 @@ export class Peer {
   }
 
   static async start(script: Script = {}, host = '127.0.0.1', port = 0): Promise<Peer> {
-    const server = createServer();
+    const server = createServer({ noDelay: true });
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
       server.listen(port, host, resolve);
