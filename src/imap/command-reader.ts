@@ -98,7 +98,7 @@ export class CommandReader {
         if (size > MAX_COMMAND) refusal = new ImapBad('The command is too long', MAX_COMMAND);
         if (!announced) {
           if (refusal) return { is: 'refused', line: parts[0] ?? line, reason: refusal };
-          return { is: 'command', source: { bytes: join(parts), spooled }, discard };
+          return { is: 'command', source: { bytes: trimmed(join(parts)), spooled }, discard };
         }
         if (literals >= MAX_LITERALS) refusal = new ImapBad('The command has too many literals', size);
         let kind: 'argument' | 'message' = 'argument';
@@ -181,4 +181,11 @@ function announcedLiteral(line: Buffer): { readonly size: number; readonly plus:
 function join(parts: readonly Buffer[]): Buffer {
   const [only] = parts;
   return parts.length === 1 && only ? only : Buffer.concat(parts);
+}
+
+/** Some clients end a line with a space. */
+function trimmed(bytes: Buffer): Buffer {
+  let end = bytes.length;
+  while (end > 0 && bytes[end - 1] === 0x20) end--;
+  return bytes.subarray(0, end);
 }

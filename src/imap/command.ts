@@ -62,7 +62,7 @@ export interface ImapSession {
   /** Whether the password itself may be sent: TLS, or an address that is trusted. */
   readonly plaintextAllowed: boolean;
   /** The end of a SASL exchange or LOGIN: logs in, or throws the refusal. */
-  authenticated(step: SaslStep, mechanism: string): Promise<void>;
+  authenticated(step: SaslStep): Promise<void>;
   /** Reads a line that is not a command: SASL responses, DONE. Null when the peer is gone. */
   readLine(maxBytes: number, timeoutMs: number): Promise<Buffer | null>;
   /** Enters the selected state; `unwatch` is called when it is left. */

@@ -109,7 +109,7 @@ export class Selected {
    */
   resolve(set: SequenceSet, by: 'uid' | 'sequence'): UidRange[] {
     if (set.ranges === '$') return this.#savedRanges();
-    if (by === 'uid') return this.#clip(normalise(set.ranges, this.lastUid));
+    if (by === 'uid') return this.#count === 0 ? [] : this.#clip(normalise(set.ranges, this.lastUid));
     const ranges = normalise(set.ranges, this.#count);
     const [first] = ranges;
     const last = ranges.at(-1);

@@ -3,6 +3,7 @@ import type { Account } from '../directory/directory.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { LineConnection } from '../net/connection.ts';
 import { ConnectionLost, IdleTimeout } from '../net/errors.ts';
+import { HandshakeError } from '../net/handshake.ts';
 import type { SaslContext, SaslStep } from '../sasl/sasl.ts';
 import { type AccountStore, type Flag, type Message, StoreError } from '../store/store.ts';
 import type { Command, Feature, ImapSession, ImapWorld, Ok, State } from './command.ts';
@@ -149,13 +150,10 @@ export class Session implements ImapSession {
     };
   }
 
-  async authenticated(step: SaslStep, mechanism: string): Promise<void> {
+  async authenticated(step: SaslStep): Promise<void> {
     if (step.is === 'done') {
       this.#account = step.account;
       this.#store = await this.world.store.account(step.account.id);
-      const { ip } = this.connection.peer;
-      const tls = this.connection.tls?.version ?? null;
-      this.log.info({ account: step.account.id, ip, mechanism, tls }, 'imap login');
       return;
     }
     if (step.is === 'challenge') throw new Error('a SASL exchange ended with a challenge');
@@ -425,6 +423,7 @@ export class Session implements ImapSession {
     if (this.#ending) return;
     if (error instanceof IdleTimeout)
       this.#ending = { reason: 'timeout', farewell: 'You were silent for too long' };
+    else if (error instanceof HandshakeError) this.#ending = { reason: error.message, farewell: null };
     else if (error instanceof ConnectionLost) this.#ending = { reason: 'connection lost', farewell: null };
     else {
       this.log.error({ err: error }, 'imap session failed');
@@ -462,6 +461,7 @@ export class Session implements ImapSession {
       {
         account,
         ip: this.connection.peer.ip,
+        tls: this.connection.tls?.version ?? null,
         reason: this.#ending?.reason ?? 'unknown',
         commands: this.#ran,
         bytesIn: this.#reader.bytes,

@@ -41,7 +41,7 @@ export const authenticate: Command = command({
     }
     // SCRAM's last word needs an answer of its own here: IMAP has no data with success (RFC 9051 6.2.2).
     if (step.is === 'done' && step.data !== undefined) await challenge(session, step.data);
-    await session.authenticated(step, mechanism.name);
+    await session.authenticated(step);
     return { code: `CAPABILITY ${session.capabilities()}`, text: 'Logged in' };
   },
 });

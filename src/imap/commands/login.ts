@@ -16,7 +16,7 @@ export const login: Command = command({
     if (!session.plaintextAllowed)
       throw new ImapNo('Passwords are taken over TLS only; use STARTTLS', 'PRIVACYREQUIRED');
     const step = await session.world.sasl.login(user, password, session.saslContext());
-    await session.authenticated(step, 'LOGIN');
+    await session.authenticated(step);
     return { code: `CAPABILITY ${session.capabilities()}`, text: 'Logged in' };
   },
 });

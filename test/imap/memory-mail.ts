@@ -1,0 +1,425 @@
+import type { AccountId } from '../../src/directory/directory.ts';
+import { rawMessage } from '../../src/mail/raw-message.ts';
+import { fieldValues } from '../../src/message/header.ts';
+import { summarise } from '../../src/message/summary.ts';
+import { bodyText, fieldTexts, includesText, messageText } from '../../src/message/text.ts';
+import {
+  type AccountStore,
+  type Change,
+  type Delivery,
+  type Flag,
+  type Mailbox,
+  type MailboxId,
+  type MailStore,
+  type Message,
+  type ModSeq,
+  type Quota,
+  type SearchCriteria,
+  StoreError,
+  type Uid,
+  type UidRange,
+} from '../../src/store/store.ts';
+
+/**
+ * Mail in memory, as simple as the store's contract allows, for sessions that are tested without a disk. When changes
+ * are announced, before or after the operation resolves, can be chosen: sessions must not care.
+ */
+
+interface Stored {
+  readonly message: Message;
+  readonly bytes: Buffer;
+}
+
+interface Box {
+  id: MailboxId;
+  path: string;
+  selectable: boolean;
+  uidValidity: number;
+  uidNext: number;
+  modSeq: number;
+  firstRecent: number;
+  specialUse: Mailbox['specialUse'];
+  messages: Map<number, Stored>;
+  gone: { readonly uid: number; readonly modSeq: number }[];
+}
+
+export interface MemoryOptions {
+  readonly echo?: 'before' | 'after';
+  readonly quotaBytes?: number;
+  readonly now?: () => number;
+}
+
+export class MemoryAccount implements AccountStore {
+  readonly account: AccountId;
+  readonly #options: MemoryOptions;
+  readonly #boxes = new Map<MailboxId, Box>();
+  readonly #subscriptions = new Set<string>();
+  readonly #listeners = new Set<(change: Change) => void>();
+  #ids = 0;
+  refreshes = 0;
+
+  constructor(account: AccountId, options: MemoryOptions = {}) {
+    this.account = account;
+    this.#options = options;
+    this.#make('INBOX', null);
+  }
+
+  async mailboxes(): Promise<readonly Mailbox[]> {
+    return [...this.#boxes.values()].map((box) => this.#describe(box));
+  }
+
+  async mailbox(path: string): Promise<Mailbox | undefined> {
+    const box = this.#find(path);
+    return box && this.#describe(box);
+  }
+
+  async create(path: string, specialUse?: Mailbox['specialUse']): Promise<Mailbox> {
+    if (path === '' || path.split('/').includes('')) throw new StoreError('invalid-name', path);
+    if (this.#find(path)?.selectable) throw new StoreError('exists', path);
+    const parts = path.split('/');
+    for (let i = 1; i < parts.length; i++) {
+      const parent = parts.slice(0, i).join('/');
+      if (!this.#find(parent)) this.#make(parent, null);
+    }
+    const existing = this.#find(path);
+    if (existing) existing.selectable = true;
+    return this.#describe(existing ?? this.#make(path, specialUse ?? null));
+  }
+
+  async rename(id: MailboxId, path: string): Promise<void> {
+    const box = this.#box(id);
+    if (this.#find(path)) throw new StoreError('exists', path);
+    if (box.path === 'INBOX') {
+      const target = await this.create(path);
+      await this.move(id, [...box.messages.keys()] as Uid[], target.id);
+      return;
+    }
+    for (const other of this.#boxes.values())
+      if (other.path.startsWith(`${box.path}/`)) other.path = path + other.path.slice(box.path.length);
+    box.path = path;
+  }
+
+  async delete(id: MailboxId): Promise<void> {
+    const box = this.#box(id);
+    if ([...this.#boxes.values()].some((other) => other.path.startsWith(`${box.path}/`))) {
+      box.selectable = false;
+      box.messages.clear();
+    } else this.#boxes.delete(id);
+    this.#tell({ type: 'mailbox', mailbox: id, path: box.path, what: 'deleted' });
+  }
+
+  async subscribe(path: string, subscribed: 'yes' | 'no'): Promise<void> {
+    if (subscribed === 'yes') this.#subscriptions.add(path);
+    else this.#subscriptions.delete(path);
+  }
+
+  async subscriptions(): Promise<readonly string[]> {
+    return [...this.#subscriptions];
+  }
+
+  async append(
+    id: MailboxId,
+    raw: { read(): AsyncIterable<Uint8Array> },
+    options: { readonly flags: readonly Flag[]; readonly internalDate: number },
+  ): Promise<Message> {
+    const chunks: Uint8Array[] = [];
+    for await (const chunk of raw.read()) chunks.push(chunk);
+    return this.put(id, Buffer.concat(chunks), options);
+  }
+
+  put(
+    id: MailboxId,
+    bytes: Buffer,
+    options: { readonly flags?: readonly Flag[]; readonly internalDate?: number } = {},
+  ): Message {
+    const box = this.#box(id);
+    const { limitBytes, usedBytes } = this.#quota();
+    if (limitBytes !== null && usedBytes + bytes.length > limitBytes)
+      throw new StoreError('over-quota', 'full');
+    const message: Message = {
+      mailbox: id,
+      uid: box.uidNext++ as Uid,
+      modSeq: ++box.modSeq as ModSeq,
+      emailId: `E${++this.#ids}` as Message['emailId'],
+      flags: [...new Set(options.flags)],
+      internalDate: options.internalDate ?? this.#options.now?.() ?? 0,
+      savedDate: this.#options.now?.() ?? 0,
+      size: bytes.length,
+    };
+    box.messages.set(message.uid, { message, bytes });
+    this.#tell({ type: 'added', mailbox: id, messages: [message] });
+    return message;
+  }
+
+  async uids(id: MailboxId): Promise<Uint32Array> {
+    return Uint32Array.from(this.#box(id).messages.keys());
+  }
+
+  async *messages(id: MailboxId, ranges: readonly UidRange[], since = 0): AsyncGenerator<readonly Message[]> {
+    const found = this.#in(this.#box(id), ranges).filter(({ message }) => message.modSeq > since);
+    for (let i = 0; i < found.length; i += 100) yield found.slice(i, i + 100).map(({ message }) => message);
+  }
+
+  async *summaries(id: MailboxId, uids: readonly Uid[]): ReturnType<AccountStore['summaries']> {
+    for (const uid of uids) {
+      const stored = this.#box(id).messages.get(uid);
+      if (stored) yield [{ uid, ...summarise(stored.bytes) }];
+    }
+  }
+
+  async *headers(id: MailboxId, uids: readonly Uid[]): ReturnType<AccountStore['headers']> {
+    for (const uid of uids) {
+      const stored = this.#box(id).messages.get(uid);
+      if (stored) yield [{ uid, header: summarise(stored.bytes).header ?? new Uint8Array(0) }];
+    }
+  }
+
+  async structure(id: MailboxId, uid: Uid): ReturnType<AccountStore['structure']> {
+    return summarise(this.#message(id, uid).bytes).structure;
+  }
+
+  async raw(id: MailboxId, uid: Uid): ReturnType<AccountStore['raw']> {
+    return rawMessage([this.#message(id, uid).bytes]);
+  }
+
+  async setFlags(
+    ...[id, uids, change]: Parameters<AccountStore['setFlags']>
+  ): ReturnType<AccountStore['setFlags']> {
+    const box = this.#box(id);
+    const messages: Message[] = [];
+    const changed: Message[] = [];
+    const conflicts: Uid[] = [];
+    for (const uid of uids) {
+      const stored = box.messages.get(uid);
+      if (!stored) continue;
+      if (change.unchangedSince !== undefined && stored.message.modSeq > change.unchangedSince) {
+        conflicts.push(uid);
+        continue;
+      }
+      const flags = new Set(change.mode === 'set' ? [] : stored.message.flags);
+      for (const flag of change.flags) {
+        if (change.mode === 'remove') flags.delete(flag);
+        else flags.add(flag);
+      }
+      let { message } = stored;
+      if (flags.size !== message.flags.length || message.flags.some((flag) => !flags.has(flag))) {
+        message = { ...message, flags: [...flags], modSeq: ++box.modSeq as ModSeq };
+        box.messages.set(uid, { ...stored, message });
+        changed.push(message);
+      }
+      messages.push(message);
+    }
+    if (changed.length > 0) this.#tell({ type: 'flags', mailbox: id, messages: changed });
+    return { messages, conflicts };
+  }
+
+  async copy(id: MailboxId, uids: readonly Uid[], to: MailboxId): ReturnType<AccountStore['copy']> {
+    this.#box(to);
+    return uids.flatMap((from) => {
+      const stored = this.#box(id).messages.get(from);
+      return stored ? [{ from, to: this.put(to, stored.bytes, stored.message).uid }] : [];
+    });
+  }
+
+  async move(id: MailboxId, uids: readonly Uid[], to: MailboxId): ReturnType<AccountStore['move']> {
+    const pairs = await this.copy(id, uids, to);
+    await this.expunge(
+      id,
+      pairs.map((pair) => pair.from),
+    );
+    return pairs;
+  }
+
+  async expunge(id: MailboxId, uids: readonly Uid[]): Promise<readonly Uid[]> {
+    const box = this.#box(id);
+    const gone = uids.filter((uid) => box.messages.delete(uid));
+    if (gone.length === 0) return gone;
+    const modSeq = ++box.modSeq as ModSeq;
+    for (const uid of gone) box.gone.push({ uid, modSeq });
+    this.#tell({ type: 'expunged', mailbox: id, uids: gone, modSeq });
+    return gone;
+  }
+
+  async vanished(id: MailboxId, since: ModSeq): Promise<readonly Uid[]> {
+    return this.#box(id)
+      .gone.filter((each) => each.modSeq > since)
+      .map((each) => each.uid as Uid);
+  }
+
+  async search(id: MailboxId, criteria: SearchCriteria): Promise<readonly Uid[]> {
+    const uids: Uid[] = [];
+    for (const stored of this.#box(id).messages.values())
+      if (meets(stored, criteria)) uids.push(stored.message.uid);
+    return uids;
+  }
+
+  async claimRecent(id: MailboxId): Promise<Uid> {
+    const box = this.#box(id);
+    const first = box.firstRecent as Uid;
+    box.firstRecent = box.uidNext;
+    return first;
+  }
+
+  async quota(): Promise<Quota> {
+    return this.#quota();
+  }
+
+  async refresh(id: MailboxId): Promise<void> {
+    this.#box(id);
+    this.refreshes++;
+  }
+
+  watch(listener: (change: Change) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  get watchers(): number {
+    return this.#listeners.size;
+  }
+
+  #tell(change: Change): void {
+    const announce = (): void => {
+      for (const listener of this.#listeners) listener(change);
+    };
+    if (this.#options.echo === 'after') setTimeout(announce, 1);
+    else announce();
+  }
+
+  #quota(): Quota {
+    let usedBytes = 0;
+    let messages = 0;
+    for (const box of this.#boxes.values())
+      for (const { bytes } of box.messages.values()) {
+        usedBytes += bytes.length;
+        messages++;
+      }
+    return { usedBytes, messages, limitBytes: this.#options.quotaBytes ?? null };
+  }
+
+  #make(path: string, specialUse: Mailbox['specialUse']): Box {
+    const box: Box = {
+      id: `M${++this.#ids}` as MailboxId,
+      path,
+      selectable: true,
+      uidValidity: 1000 + this.#ids,
+      uidNext: 1,
+      modSeq: 1,
+      firstRecent: 1,
+      specialUse,
+      messages: new Map(),
+      gone: [],
+    };
+    this.#boxes.set(box.id, box);
+    return box;
+  }
+
+  #find(path: string): Box | undefined {
+    return [...this.#boxes.values()].find((box) => box.path === path);
+  }
+
+  #box(id: MailboxId): Box {
+    const box = this.#boxes.get(id);
+    if (!box?.selectable) throw new StoreError('not-found', 'no such mailbox');
+    return box;
+  }
+
+  #message(id: MailboxId, uid: Uid): Stored {
+    const stored = this.#box(id).messages.get(uid);
+    if (!stored) throw new StoreError('expunged', 'gone');
+    return stored;
+  }
+
+  #in(box: Box, ranges: readonly UidRange[]): Stored[] {
+    return [...box.messages.values()].filter(({ message }) => inRanges(message.uid, ranges, box.uidNext - 1));
+  }
+
+  #describe(box: Box): Mailbox {
+    const all = [...box.messages.values()];
+    const flags = new Set(all.flatMap(({ message }) => message.flags));
+    return {
+      id: box.id,
+      path: box.path,
+      selectable: box.selectable,
+      uidValidity: box.uidValidity,
+      uidNext: box.uidNext as Uid,
+      highestModSeq: box.modSeq as ModSeq,
+      total: all.length,
+      unseen: all.filter(({ message }) => !message.flags.includes('\\Seen')).length,
+      firstRecent: box.firstRecent as Uid,
+      size: all.reduce((sum, { bytes }) => sum + bytes.length, 0),
+      specialUse: box.specialUse,
+      subscribed: this.#subscriptions.has(box.path),
+      keywords: [...flags].filter((flag) => !flag.startsWith('\\')),
+    };
+  }
+}
+
+function inRanges(uid: number, ranges: readonly UidRange[], highest: number): boolean {
+  return ranges.some((range) => uid >= range.first && uid <= (range.last === '*' ? highest : range.last));
+}
+
+function meets({ message, bytes }: Stored, criteria: SearchCriteria): boolean {
+  const each = (inner: SearchCriteria): boolean => meets({ message, bytes }, inner);
+  if ('all' in criteria) return criteria.all.every(each);
+  if ('any' in criteria) return criteria.any.some(each);
+  if ('not' in criteria) return !each(criteria.not);
+  if ('flag' in criteria)
+    return message.flags.some((flag) => flag.toLowerCase() === criteria.flag.toLowerCase());
+  if ('uid' in criteria) return inRanges(message.uid, criteria.uid, Number.POSITIVE_INFINITY);
+  if ('header' in criteria) {
+    const values = fieldTexts(summarise(bytes).header ?? bytes, criteria.header);
+    return values.some((value) => value.toLowerCase().includes(criteria.contains.toLowerCase()));
+  }
+  if ('text' in criteria) {
+    const { structure } = summarise(bytes);
+    const textOf = criteria.in === 'message' ? messageText : bodyText;
+    return includesText(
+      textOf(structure, ({ start, end }) => [bytes.subarray(start, end)]),
+      criteria.text,
+    );
+  }
+  if ('size' in criteria)
+    return criteria.size === 'larger' ? message.size > criteria.bytes : message.size < criteria.bytes;
+  if ('changedSince' in criteria) return message.modSeq > criteria.changedSince;
+  const [sent = ''] = fieldValues(String(summarise(bytes).header ?? ''), 'date');
+  const time =
+    criteria.date === 'sent'
+      ? Date.parse(sent.replace(/ [+-]\d{4}.*$/, ' +0000'))
+      : criteria.date === 'saved'
+        ? message.savedDate
+        : message.internalDate;
+  return (
+    time >= (criteria.from ?? Number.NEGATIVE_INFINITY) &&
+    time < (criteria.before ?? Number.POSITIVE_INFINITY)
+  );
+}
+
+export class MemoryMail implements MailStore {
+  readonly #options: MemoryOptions;
+  readonly accounts = new Map<AccountId, MemoryAccount>();
+
+  constructor(options: MemoryOptions = {}) {
+    this.#options = options;
+  }
+
+  async account(id: AccountId): Promise<MemoryAccount> {
+    const known = this.accounts.get(id) ?? new MemoryAccount(id, this.#options);
+    this.accounts.set(id, known);
+    return known;
+  }
+
+  async deliver(delivery: Delivery): ReturnType<MailStore['deliver']> {
+    const account = await this.account(delivery.account);
+    const mailbox = await account.mailbox(delivery.mailbox);
+    if (!mailbox) throw new StoreError('not-found', delivery.mailbox);
+    const { uid } = await account.append(mailbox.id, rawMessage(delivery.content), delivery);
+    return { mailbox: mailbox.id, uid };
+  }
+
+  async remove(id: AccountId): Promise<void> {
+    this.accounts.delete(id);
+  }
+
+  async close(): Promise<void> {}
+}

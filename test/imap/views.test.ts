@@ -1,0 +1,196 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import type { MemoryAccount } from './memory-mail.ts';
+import { type Client, ImapWorld } from './world.ts';
+
+/**
+ * Sessions never disagree about sequence numbers: what a client makes of the responses alone, number by number, is what
+ * the server means by them, whatever the others do in between (RFC 9051 7.5.1).
+ */
+
+/** A client's picture of the mailbox: the UID of each sequence number, as far as it was told. */
+class Picture {
+  readonly uids: (number | undefined)[] = [];
+  readonly flags = new Map<number, string>();
+
+  hear(responses: readonly string[]): void {
+    for (const response of responses) {
+      const [first = '', word] = response.split(' ');
+      const n = Number(first);
+      if (word === 'EXISTS') {
+        expect(n, 'EXISTS never takes away').toBeGreaterThanOrEqual(this.uids.length);
+        while (this.uids.length < n) this.uids.push(undefined);
+      } else if (word === 'EXPUNGE') {
+        expect(n).toBeLessThanOrEqual(this.uids.length);
+        this.uids.splice(n - 1, 1);
+      } else if (response.startsWith('VANISHED ')) {
+        for (const uid of numbers(response.slice(9))) {
+          const at = this.uids.indexOf(uid);
+          // A message whose UID was not asked for yet: it must be one of those.
+          const index = at >= 0 ? at : this.uids.indexOf(undefined);
+          expect(index, `VANISHED ${uid} of ${this.uids}`).toBeGreaterThanOrEqual(0);
+          this.uids.splice(index, 1);
+        }
+      } else if (word === 'FETCH') {
+        const uid = /UID (\d+)/.exec(response)?.[1];
+        if (uid !== undefined) {
+          expect(this.uids[n - 1] ?? Number(uid)).toBe(Number(uid));
+          this.uids[n - 1] = Number(uid);
+        }
+        const flags = /FLAGS \(([^)]*)\)/.exec(response)?.[1];
+        const known = this.uids[n - 1];
+        if (flags !== undefined && known !== undefined) this.flags.set(known, plain(flags));
+      }
+    }
+  }
+}
+
+function plain(flags: string): string {
+  return flags
+    .split(' ')
+    .filter((flag) => flag !== '\\Recent' && flag !== '')
+    .sort()
+    .join(' ');
+}
+
+function numbers(set: string): number[] {
+  return set.split(',').flatMap((range) => {
+    const [first = 0, last = first] = range.split(':').map(Number);
+    return Array.from({ length: last - first + 1 }, (_, i) => first + i);
+  });
+}
+
+type Step =
+  | { readonly do: 'append' | 'expunge' | 'noop' | 'close' | 'look' }
+  | { readonly do: 'store' | 'fetch' | 'move' | 'copy'; readonly at: number; readonly mode: string };
+
+const step: fc.Arbitrary<Step> = fc.oneof(
+  fc.record({ do: fc.constantFrom('append', 'expunge', 'noop', 'look') }),
+  fc.record({
+    do: fc.constantFrom('store', 'store', 'fetch', 'move', 'copy'),
+    at: fc.nat({ max: 20 }),
+    mode: fc.constantFrom('FLAGS', '+FLAGS', '-FLAGS', 'FLAGS.SILENT', '+FLAGS.SILENT', '-FLAGS.SILENT'),
+  }),
+) as fc.Arbitrary<Step>;
+
+interface Party {
+  readonly client: Client;
+  readonly picture: Picture;
+  readonly number: number;
+}
+
+async function act(party: Party, what: Step): Promise<void> {
+  const { client, picture } = party;
+  const count = picture.uids.length;
+  const at = 'at' in what && count > 0 ? (what.at % count) + 1 : 0;
+  const command = commandOf(party, what, at);
+  if (command === undefined) return;
+  const { untagged, tagged } = await client.ask(command);
+  expect(tagged, command).toMatch(/^(OK|NO \[EXPUNGEISSUED\])/);
+  if (/^(FETCH|STORE|SEARCH)/.test(command))
+    expect(
+      untagged.filter((line) => /EXPUNGE|VANISHED/.test(line)),
+      command,
+    ).toEqual([]);
+  // A silent change is known to the client without being told.
+  if (what.do === 'store' && what.mode.endsWith('.SILENT') && tagged.startsWith('OK')) {
+    const uid = picture.uids[at - 1];
+    const before = uid === undefined ? undefined : picture.flags.get(uid);
+    if (uid !== undefined && before !== undefined) picture.flags.set(uid, stored(before, what.mode, party));
+  }
+  picture.hear(untagged);
+}
+
+function stored(before: string, mode: string, { number }: Party): string {
+  const flags = new Set(mode.startsWith('FLAGS') ? [] : before.split(' '));
+  for (const flag of [`kw${number}`, '\\Deleted']) {
+    if (mode.startsWith('-')) flags.delete(flag);
+    else flags.add(flag);
+  }
+  return plain([...flags].join(' '));
+}
+
+function commandOf({ number }: Party, what: Step, at: number): string | undefined {
+  if (what.do === 'append') return 'APPEND INBOX {13+}\r\nSubject: x\r\n\r\n';
+  if (what.do === 'expunge') return 'EXPUNGE';
+  if (what.do === 'noop' || what.do === 'close') return 'NOOP';
+  if (what.do === 'look') return 'UID FETCH 1:* (FLAGS)';
+  if (at === 0) return undefined;
+  if (what.do === 'fetch') return `FETCH ${at} (UID FLAGS)`;
+  if (what.do === 'store') return `STORE ${at} ${what.mode} (kw${number} \\Deleted)`;
+  return `${what.do.toUpperCase()} ${at} ${what.do === 'copy' ? 'INBOX' : 'Other'}`;
+}
+
+/** What the mailbox really holds, as the picture would have it. */
+async function truth(account: MemoryAccount): Promise<Map<number, string>> {
+  const mailbox = await account.mailbox('INBOX');
+  const all = new Map<number, string>();
+  if (!mailbox) return all;
+  for await (const batch of account.messages(mailbox.id, [{ first: 1, last: '*' }]))
+    for (const message of batch) all.set(message.uid, plain(message.flags.join(' ')));
+  return all;
+}
+
+test.each([
+  { echo: 'before', extensions: '' },
+  { echo: 'after', extensions: '' },
+  { echo: 'before', extensions: 'QRESYNC' },
+  { echo: 'after', extensions: 'CONDSTORE' },
+] as const)(
+  'three sessions at once, changes told $echo the operation ends, $extensions',
+  async ({ echo, extensions }) => {
+    const world = await ImapWorld.start({ mail: { echo } });
+    try {
+      await fc.assert(
+        fc.asyncProperty(
+          fc.array(fc.tuple(fc.nat({ max: 2 }), step), { minLength: 5, maxLength: 40 }),
+          fc.boolean(),
+          async (steps, atOnce) => {
+            const account = await world.account();
+            const inbox = await account.mailbox('INBOX');
+            if (!inbox) throw new Error('no INBOX');
+            await account.expunge(inbox.id, [...(await account.uids(inbox.id))] as never);
+            await world.fill('INBOX', ['Subject: 1\n\n', 'Subject: 2\n\n', 'Subject: 3\n\n']);
+            if (!(await account.mailbox('Other'))) await account.create('Other');
+            const parties: Party[] = [];
+            for (let number = 0; number < 3; number++) {
+              const client = await world.login();
+              if (extensions !== '') await client.ok(`ENABLE ${extensions}`);
+              const picture = new Picture();
+              picture.hear(await client.ok('SELECT INBOX'));
+              picture.hear(await client.ok('UID FETCH 1:* (FLAGS)'));
+              parties.push({ client, picture, number });
+            }
+            const queues = parties.map((party) => async () => {
+              for (const [who, what] of steps) if (who === party.number) await act(party, what);
+            });
+            if (atOnce) await Promise.all(queues.map((run) => run()));
+            else
+              for (const [who, what] of steps) {
+                const party = parties[who];
+                if (party) await act(party, what);
+              }
+            await new Promise((resolve) => setTimeout(resolve, 5));
+            const real = await truth(account);
+            for (const { client, picture } of parties) {
+              picture.hear(await client.ok('NOOP'));
+              expect(picture.uids.length).toBe(real.size);
+              const before = new Map(picture.flags);
+              picture.hear(await client.ok('UID FETCH 1:* (FLAGS)'));
+              expect(picture.uids).toEqual([...real.keys()]);
+              for (const [uid, flags] of real) {
+                // Whatever was known of a message was told of each change.
+                if (before.has(uid)) expect(before.get(uid), `flags of ${uid}`).toBe(flags);
+              }
+              await client.ok('LOGOUT');
+            }
+          },
+        ),
+        { numRuns: 12 },
+      );
+      expect(world.lines.filter((line) => line.level === 'error')).toEqual([]);
+    } finally {
+      await world.close();
+    }
+  },
+);
