@@ -2,7 +2,8 @@ import { type Address, parseAddress } from '../mail/address.ts';
 
 /**
  * The addresses in From fields, for the question whether the user may write as them. One pass. Every address that
- * any reader could take for the author is in the result: in doubt there is none, and the message is refused.
+ * any reader could take for the author is in the result, and in doubt the message is refused: the opposite of
+ * message/address-list.ts, which makes the best of what it gets.
  */
 
 /** @param values field values, one char an octet. @returns undefined when one of them cannot be read. */
@@ -25,7 +26,8 @@ function mailboxes(text: string): string[] {
   let bracketed = false;
   const close = (): void => {
     const bare = item.trim();
-    if (!bracketed && bare !== '') found.push(bare);
+    // Without an at-sign it is a name, `Smith` of an unquoted `Smith, John <…>`.
+    if (!bracketed && bare.includes('@')) found.push(bare);
     item = '';
     bracketed = false;
   };

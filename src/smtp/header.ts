@@ -68,7 +68,12 @@ export function countReceived(header: string): number {
   return header.match(RECEIVED)?.length ?? 0;
 }
 
-/** The mailboxes that have had it. */
+/** The mailboxes that have had it, in lower case. */
 export function deliveredTo(header: string): readonly string[] {
-  return [...header.matchAll(DELIVERED_TO)].map((match) => (match[1] ?? '').trim());
+  return [...header.matchAll(DELIVERED_TO)].map((match) =>
+    Buffer.from(match[1] ?? '', 'latin1')
+      .toString()
+      .trim()
+      .toLowerCase(),
+  );
 }

@@ -58,11 +58,11 @@ export function parseMailParameters(
         result.ret = value?.toUpperCase() === 'FULL' ? 'full' : 'hdrs';
         break;
       case 'ENVID':
-        result.envid = xtext(keyword, value, MAX_ENVID);
+        result.envid = xtext(keyword, value, MAX_ENVID, 'ascii');
         break;
       case 'AUTH':
         // Who wrote it, in the words of a server we have no reason to trust (RFC 4954 5): taken as `<>`.
-        xtext(keyword, value, MAX_ORCPT);
+        xtext(keyword, value, MAX_ORCPT, 'ascii');
         break;
       default:
         throw unknown(keyword);
@@ -79,7 +79,7 @@ export function parseRcptParameters(items: readonly string[]): RcptParameters {
         result.notify = notify(value);
         break;
       case 'ORCPT':
-        result.orcpt = xtext(keyword, value, MAX_ORCPT);
+        result.orcpt = xtext(keyword, value, MAX_ORCPT, 'utf-8');
         if (!/^[A-Za-z0-9-]+;./.test(result.orcpt)) throw malformed(keyword);
         break;
       default:
@@ -124,10 +124,19 @@ function notify(value: string | undefined): readonly NotifyCondition[] {
   });
 }
 
+const XTEXT = {
+  ascii: /^(?:[!-*,-~]|\+[0-9A-F]{2})+$/,
+  'utf-8': /^(?:[!-*,-~\u0080-\u{10ffff}]|\+[0-9A-F]{2})+$/u,
+} as const;
+
 /** RFC 3461 4: `+` and two upper case hexadecimal digits for one character. UTF-8 for RFC 6533's addresses. */
-function xtext(keyword: string, value: string | undefined, max: number): string {
-  if (!value || value.length > max || !/^(?:[!-*,-~\u0080-\u{10ffff}]|\+[0-9A-F]{2})+$/u.test(value))
-    throw malformed(keyword);
+function xtext(
+  keyword: string,
+  value: string | undefined,
+  max: number,
+  alphabet: keyof typeof XTEXT,
+): string {
+  if (!value || value.length > max || !XTEXT[alphabet].test(value)) throw malformed(keyword);
   const octets = value.replace(/\+([0-9A-F]{2})/g, (_, hex: string) =>
     String.fromCharCode(Number.parseInt(hex, 16)),
   );

@@ -218,7 +218,7 @@ export class Transaction {
     if (countReceived(header) > this.#room.settings.maxHops)
       throw new SmtpError(554, '5.4.6', 'Too many hops: mail loop');
     // With more recipients than one, delivery looks at each of them.
-    if (mailbox !== null && deliveredTo(header).includes(Buffer.from(mailbox).toString('latin1')))
+    if (mailbox !== null && deliveredTo(header).includes(mailbox.toLowerCase()))
       throw new SmtpError(554, '5.4.6', 'Mail loop: the message has been delivered here before');
     const { account } = this.#client;
     if (this.#room.service !== 'submission' && account === null) return section;

@@ -124,7 +124,7 @@ describe('refused after the dot', () => {
   });
 
   test('delivered here before: 554 5.4.6', async () => {
-    const text = 'delivered-to:  alice@example.org \r\n\r\n.\r\n';
+    const text = 'delivered-to:  Alice@example.org \r\n\r\n.\r\n';
     expect(await sendTo('alice@example.org', text)).toMatch(/^554 5\.4\.6 /);
     expect(await sendTo('bob@example.org', text)).toMatch(/^250 /);
   });
