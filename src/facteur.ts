@@ -11,7 +11,7 @@ import type { Directory } from './directory/directory.ts';
 import { FileDirectory } from './directory/file-directory.ts';
 import { type DirectorySettings, JoinedDirectory } from './directory/joined-directory.ts';
 import { Passwords } from './directory/password.ts';
-import { SqliteDirectory } from './directory/sqlite-directory.ts';
+import { SqliteDirectory, type SqliteDirectorySettings } from './directory/sqlite-directory.ts';
 import { CachingResolver } from './dns/cache.ts';
 import type { Resolver } from './dns/resolver.ts';
 import { parseServer, systemServers } from './dns/servers.ts';
@@ -107,19 +107,25 @@ export class Facteur {
   async reload(config: Config): Promise<readonly string[]> {
     checkStartable(config);
     const parts = this.#parts;
+    const before = this.#config;
     // Refuses what cannot be, before anything has changed.
     new FileDirectory(config.directory);
     const protocols = createProtocols(config, protocolsDeps(config, parts));
-    await parts.certificates.reload(certificatesOptions(config));
-    await this.#listeners.apply(config, protocols);
-    // From here on nothing can fail.
+    try {
+      await parts.certificates.reload(certificatesOptions(config));
+      parts.sqlite.configure(sqliteSettings(config));
+      await this.#listeners.apply(config, protocols);
+    } catch (error) {
+      parts.sqlite.configure(sqliteSettings(before));
+      await parts.certificates.reload(certificatesOptions(before));
+      throw error;
+    }
     parts.declared.replace(config.directory);
     parts.directory.configure(directorySettings(config));
     parts.scheduler.reload(schedulerOptions(config));
     parts.remote.replace(config);
     this.#retired.push(this.#protocols);
     this.#protocols = protocols;
-    const before = this.#config;
     this.#config = config;
     return RESTART_ONLY.filter((name) => JSON.stringify(before[name]) !== JSON.stringify(config[name]));
   }
@@ -159,8 +165,7 @@ export function openDirectory(config: Config, clock: Clock, passwords: Passwords
     clock,
     passwords,
     declared: new FileDirectory(config.directory),
-    recipientDelimiters: config.directory.recipientDelimiters,
-    sharedSecrets: config.auth.cramMd5 ? { keyFile: join(config.dataDir, 'secrets.key') } : null,
+    ...sqliteSettings(config),
   });
 }
 
@@ -184,6 +189,7 @@ async function build(
     scramSecret: sqlite.scramSecret,
     settings: directorySettings(config),
   });
+  onClose(() => directory.close());
   const maintenance = new AbortController();
   onClose(() => maintenance.abort());
   const certificates = await Certificates.load(certificatesOptions(config), { clock, log });
@@ -197,7 +203,7 @@ async function build(
   const pool = new ThreadPool(workerEntry(), Math.max(1, availableParallelism() - 1), settings, fail);
   onClose(() => pool.close());
   logFromThreads(pool, log);
-  const store = new ThreadStore(pool, async (id) => (await directory.account(id))?.quotaBytes ?? null);
+  const store = new ThreadStore(pool, async (id) => (await directory.account(id))?.quotaBytes ?? null, log);
 
   const queue = await openQueue(config, surroundings);
   onClose(() => queue.close());
@@ -305,6 +311,13 @@ function directorySettings(config: Config): DirectorySettings {
     recipientDelimiters,
     postmaster: postmaster === null ? undefined : parseAddress(postmaster),
     defaultDomain: defaultDomain === null ? undefined : parseDomain(defaultDomain),
+  };
+}
+
+function sqliteSettings(config: Config): SqliteDirectorySettings {
+  return {
+    recipientDelimiters: config.directory.recipientDelimiters,
+    sharedSecrets: config.auth.cramMd5 ? { keyFile: join(config.dataDir, 'secrets.key') } : null,
   };
 }
 

@@ -21,7 +21,7 @@ const store = storeService({
   directory: settings.dataDir,
   settings: settings.store,
   clock: systemClock,
-  logger: threadLogger((event, value) => emit(event, value)),
+  log: threadLogger((event, value) => emit(event, value)),
   host: hostname(),
   pid: process.pid,
   onChange: (account, change) => emit(CHANGE_EVENT, { account, change } satisfies ChangeEvent),

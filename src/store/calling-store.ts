@@ -1,5 +1,6 @@
 import type { Transferable } from 'node:worker_threads';
 import type { AccountId } from '../directory/directory.ts';
+import type { Logger } from '../lib/logger.ts';
 import type { Piece } from '../lib/pieces.ts';
 import type { RawMessage } from '../mail/raw-message.ts';
 import type { Part } from '../message/structure.ts';
@@ -51,7 +52,7 @@ export interface Calls {
   close(): Promise<void>;
 }
 
-/** An account's limit in bytes; null is no limit. */
+/** An account's limit in bytes, asked at each delivery, APPEND and COPY; null is no limit. */
 export type QuotaOf = (account: AccountId) => Promise<number | null>;
 
 type Listener = (change: Change) => void;
@@ -61,14 +62,21 @@ export class CallingStore implements MailStore {
   readonly #quotaOf: QuotaOf;
   readonly #listeners = new Map<AccountId, Set<Listener>>();
 
-  constructor(calls: Calls, quotaOf: QuotaOf) {
+  constructor(calls: Calls, quotaOf: QuotaOf, log: Logger) {
     this.#calls = calls;
     this.#quotaOf = quotaOf;
     calls.onChange((account, stored) => {
       const listeners = this.#listeners.get(account);
       if (!listeners) return;
       const change = toChange(stored);
-      for (const listener of [...listeners]) listener(change);
+      for (const listener of [...listeners]) {
+        try {
+          listener(change);
+        } catch (error) {
+          // One session's mistake is not the next one's.
+          log.error({ err: error, account }, 'a listener to mailbox changes failed');
+        }
+      }
     });
   }
 

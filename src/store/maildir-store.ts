@@ -5,8 +5,8 @@ import { storeService } from './service.ts';
 
 /** The mail store in the thread that made it: for tests, and for tools that run without the daemon. */
 export class MaildirStore extends CallingStore {
-  constructor(options: Omit<OpenAccountsOptions, 'onChange'>, quotaOf: QuotaOf) {
-    super(direct(options), quotaOf);
+  constructor(options: Omit<OpenAccountsOptions, 'onChange'>, quota: QuotaOf) {
+    super(direct(options), quota, options.log);
   }
 }
 

@@ -1,4 +1,5 @@
 import type { AccountId } from '../directory/directory.ts';
+import type { Logger } from '../lib/logger.ts';
 import type { ThreadPool } from '../lib/thread-pool.ts';
 import { CallingStore, type Calls, type QuotaOf } from './calling-store.ts';
 import type { StoredChange } from './maildir/account.ts';
@@ -17,13 +18,13 @@ export interface ChangeEvent {
  * under the name `store`. Closing the pool closes the accounts.
  */
 export class ThreadStore extends CallingStore {
-  /** @param quotaOf an account's limit in bytes, asked at each delivery, APPEND and COPY */
-  constructor(pool: ThreadPool, quotaOf: QuotaOf) {
+  /** @param log for a listener's mistakes, which are nobody else's */
+  constructor(pool: ThreadPool, quotaOf: QuotaOf, log: Logger) {
     pool.revive(({ name, message, fields }) => {
       const kind = STORE_KINDS.find((known) => known === fields['kind']);
       return name === 'StoreError' && kind ? new StoreError(kind, message) : undefined;
     });
-    super(callsTo(pool), quotaOf);
+    super(callsTo(pool), quotaOf, log);
   }
 }
 

@@ -45,7 +45,7 @@ export interface AccountOptions {
   /** Holds `Maildir/` and `index.sqlite`; made at first use. */
   readonly directory: string;
   readonly clock: Clock;
-  readonly logger: Logger;
+  readonly log: Logger;
   /** Stands in file names. */
   readonly host: string;
   readonly pid: number;
@@ -58,7 +58,7 @@ export class MaildirAccount {
   readonly directory: string;
   readonly maildir: string;
   readonly clock: Clock;
-  readonly logger: Logger;
+  readonly log: Logger;
   readonly names: UniqueNames;
   readonly folders: Map<MailboxId, Folder> = new Map();
   readonly byPath: Map<string, Folder> = new Map();
@@ -87,7 +87,7 @@ export class MaildirAccount {
     this.directory = options.directory;
     this.maildir = `${options.directory}/Maildir`;
     this.clock = options.clock;
-    this.logger = options.logger.child({ account: options.id });
+    this.log = options.log.child({ account: options.id });
     this.names = new UniqueNames(options.host, options.pid);
     this.#onChange = options.onChange;
     this.#makeMaildir();
@@ -294,7 +294,7 @@ export class MaildirAccount {
 
   /** The index is damaged or gone: throws it away and makes it again from the tree. */
   rebuild(reason: unknown): void {
-    this.logger.error({ err: reason }, 'mail index damaged, rebuilding it from the Maildir');
+    this.log.error({ err: reason }, 'mail index damaged, rebuilding it from the Maildir');
     try {
       this.#index.close('unclean');
     } catch {
@@ -319,11 +319,11 @@ export class MaildirAccount {
     try {
       const { index, isNew } = openIndex(this.indexPath);
       if (isNew && exists(`${this.maildir}/${FOLDER_FILE}`))
-        this.logger.warn({}, 'mail index missing, rebuilding it from the Maildir');
+        this.log.warn({}, 'mail index missing, rebuilding it from the Maildir');
       return index;
     } catch (error) {
       if (!isDamaged(error)) throw toStoreError(error);
-      this.logger.error({ err: error }, 'mail index damaged, rebuilding it from the Maildir');
+      this.log.error({ err: error }, 'mail index damaged, rebuilding it from the Maildir');
       removeIndex(this.indexPath);
       return openIndex(this.indexPath).index;
     }

@@ -64,7 +64,7 @@ export class FolderWatches {
     } catch (error) {
       // No more watches, or a file system without them: the poll has to do.
       for (const watcher of watchers) watcher.close();
-      account.logger.debug({ err: error, mailbox: folder.path }, 'folder cannot be watched');
+      account.log.debug({ err: error, mailbox: folder.path }, 'folder cannot be watched');
       return 'untold';
     }
     this.#watched.set(folder.mailbox, entry);

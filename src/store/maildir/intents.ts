@@ -52,10 +52,7 @@ export function recoverIntents(account: MaildirAccount): void {
     const from = account.folders.get(plan.from);
     const to = account.folders.get(plan.to);
     if (!from || !to) continue;
-    account.logger.info(
-      { what: plan.kind, messages: plan.steps.length },
-      'settling what a crash interrupted',
-    );
+    account.log.info({ what: plan.kind, messages: plan.steps.length }, 'settling what a crash interrupted');
     if (plan.kind === 'copy') undo(account, to, plan.steps);
     else finish(account, from, to, plan.steps);
     for (const folder of [from, to])

@@ -32,7 +32,7 @@ export interface OpenAccountsOptions {
   readonly directory: string;
   readonly settings: StoreSettings;
   readonly clock: Clock;
-  readonly logger: Logger;
+  readonly log: Logger;
   /** Stands in file names. */
   readonly host: string;
   readonly pid: number;
@@ -87,12 +87,12 @@ export class OpenAccounts {
       return known.account;
     }
     this.#makeRoom();
-    const { directory, clock, logger, host, pid, settings, onChange } = this.#options;
+    const { directory, clock, log, host, pid, settings, onChange } = this.#options;
     const account = new MaildirAccount({
       id,
       directory: `${directory}/${accountDirectory(id)}`,
       clock,
-      logger,
+      log,
       host,
       pid,
       defaultFolders: settings.defaultFolders,
@@ -168,7 +168,7 @@ export class OpenAccounts {
   /** Removes a directory that nobody can see any more, without keeping anybody waiting. */
   discard(directory: string): void {
     const work = rm(directory, { recursive: true, force: true }).catch((error: unknown) =>
-      this.#options.logger.warn({ err: error }, 'removed mail is still on the disk'),
+      this.#options.log.warn({ err: error }, 'removed mail is still on the disk'),
     );
     this.#removing.add(work);
     void work.finally(() => this.#removing.delete(work));
@@ -192,7 +192,7 @@ export class OpenAccounts {
       account.close('clean');
     } catch (error) {
       // The next start finds it unclean and settles it.
-      account.logger.error({ err: error }, 'mail index not closed cleanly');
+      account.log.error({ err: error }, 'mail index not closed cleanly');
       account.close('unclean');
     }
   }
@@ -208,7 +208,7 @@ export class OpenAccounts {
       open.following = false;
     } catch (error) {
       if (this.#closed.signal.aborted) return;
-      account.logger.error({ err: error }, 'file names do not follow the flags');
+      account.log.error({ err: error }, 'file names do not follow the flags');
       if (isDamaged(error)) account.rebuild(error);
       void this.#catchUp(open, TRY_AGAIN);
     }
@@ -221,7 +221,7 @@ export class OpenAccounts {
         if (current) account.refresh(current, told);
       });
     } catch (error) {
-      this.#options.logger.error({ err: error, account: id }, 'cannot look at a folder');
+      this.#options.log.error({ err: error, account: id }, 'cannot look at a folder');
     }
   }
 
@@ -264,7 +264,7 @@ export class OpenAccounts {
         work();
       }
     } catch (error) {
-      if (!this.#closed.signal.aborted) this.#options.logger.error({ err: error }, 'store timer failed');
+      if (!this.#closed.signal.aborted) this.#options.log.error({ err: error }, 'store timer failed');
     }
   }
 }

@@ -211,7 +211,7 @@ function corrected(
   row: MessageRow,
   path: string,
 ): { readonly size: number; readonly bytes: Uint8Array<ArrayBuffer>; readonly lf: boolean } {
-  account.logger.warn({ mailbox: folder.path, uid: row.uid }, 'message file is not of the size it had');
+  account.log.warn({ mailbox: folder.path, uid: row.uid }, 'message file is not of the size it had');
   const file = readFileSync(path);
   const bare = bareLineFeeds(file, 0);
   const bytes = row.lf === 1 ? toCrlf(file, 0) : file;

@@ -100,7 +100,7 @@ function settleTwins(account: MaildirAccount, folder: Folder, one: Found, other:
     unlinkIfThere(account.fileOf(folder, one));
     return;
   }
-  account.logger.warn({ mailbox: folder.path, file: one.base }, 'two messages with one file name');
+  account.log.warn({ mailbox: folder.path, file: one.base }, 'two messages with one file name');
   const name = account.names.next(account.now());
   renameSync(
     account.fileOf(folder, one),
@@ -129,7 +129,7 @@ function settleStrangers(account: MaildirAccount, folder: Folder, found: Map<str
     const name = parseBase(file.base);
     if (stats.size === 0 && name.uid && name.size !== 0) {
       // Its bytes were lost in a power cut, so nobody was told that it was delivered: the queue still has it.
-      account.logger.warn({ mailbox: folder.path, file: file.base }, 'empty message file removed');
+      account.log.warn({ mailbox: folder.path, file: file.base }, 'empty message file removed');
       unlinkIfThere(account.fileOf(folder, file));
       continue;
     }

@@ -82,7 +82,7 @@ function meet(account: MaildirAccount, folder: Folder, mode: 'clean' | 'unclean'
   makeParts(directory);
   const file = readFolderFile(directory);
   if (!file) {
-    account.logger.warn(
+    account.log.warn(
       { mailbox: folder.path },
       'folder file missing or damaged, written again from the index',
     );

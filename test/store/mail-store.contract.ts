@@ -1,0 +1,638 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import type { AccountId } from '../../src/directory/directory.ts';
+import { rawMessage } from '../../src/mail/raw-message.ts';
+import {
+  type AccountStore,
+  type Change,
+  type Mailbox,
+  type MailboxId,
+  type MailStore,
+  type ModSeq,
+  type SearchCriteria,
+  StoreError,
+  type Uid,
+} from '../../src/store/store.ts';
+import { all, bytesOf, message, temporaryDirectory } from './surroundings.ts';
+
+export interface Implementation {
+  readonly store: MailStore;
+  /** The limit of accounts whose name begins with `small`, bytes. */
+  readonly smallQuota: number;
+  close(): Promise<void>;
+}
+
+const DATE = Date.UTC(2026, 0, 2, 3, 4, 5);
+const NO_FLAGS = { flags: [], internalDate: DATE };
+
+/** What every mail store must do. */
+export function mailStoreContract(name: string, make: () => Promise<Implementation>): void {
+  describe(name, () => {
+    let world: Implementation;
+    let store: MailStore;
+    let account: AccountStore;
+    let inbox: MailboxId;
+    let count = 0;
+    const files = temporaryDirectory();
+
+    beforeAll(async () => {
+      world = await make();
+      store = world.store;
+    });
+    afterAll(async () => {
+      await world.close();
+      files.remove();
+    });
+    beforeEach(async () => {
+      account = await store.account(`user${count++}@example.org` as AccountId);
+      inbox = (await mailbox('INBOX')).id;
+    });
+
+    async function mailbox(path: string): Promise<Mailbox> {
+      const found = await account.mailbox(path);
+      if (!found) throw new Error(`no mailbox ${path}`);
+      return found;
+    }
+    const append = async (text = 'Hello', flags: readonly string[] = [], to = inbox): Promise<Uid> =>
+      (await account.append(to, message(text), { flags, internalDate: DATE })).uid;
+    const uids = async (id = inbox): Promise<number[]> => [...(await account.uids(id))];
+    const flagsOf = async (id = inbox): Promise<string[][]> =>
+      (await all(account.messages(id, [{ first: 1, last: '*' }]))).map(({ flags }) => [...flags].sort());
+    const refused = async (work: Promise<unknown>): Promise<string> => {
+      const error = await work.then(
+        () => undefined,
+        (reason: unknown) => reason,
+      );
+      if (!(error instanceof StoreError)) throw new Error(`not a StoreError: ${String(error)}`);
+      return error.kind;
+    };
+
+    test('a new account has INBOX and the default mailboxes with their special use, subscribed (RFC 6154)', async () => {
+      const boxes = await account.mailboxes();
+      expect(boxes.map(({ path, specialUse }) => [path, specialUse])).toEqual([
+        ['Archive', 'archive'],
+        ['Drafts', 'drafts'],
+        ['INBOX', null],
+        ['Junk', 'junk'],
+        ['Sent', 'sent'],
+        ['Trash', 'trash'],
+      ]);
+      expect(boxes.every(({ subscribed, selectable }) => subscribed && selectable)).toBe(true);
+      expect(new Set(boxes.map(({ id }) => id)).size).toBe(6);
+      expect(await account.subscriptions()).toEqual(['Archive', 'Drafts', 'INBOX', 'Junk', 'Sent', 'Trash']);
+    });
+
+    test('INBOX is one mailbox whatever its case (RFC 9051 5.1)', async () => {
+      expect((await account.mailbox('inBox'))?.id).toBe(inbox);
+      expect(await refused(account.create('Inbox'))).toBe('exists');
+      expect((await account.create('iNbOx/below')).path).toBe('INBOX/below');
+    });
+
+    test('CREATE makes the parents, and refuses what exists', async () => {
+      const made = await account.create('Projets/été/2026', 'archive');
+      expect(made).toMatchObject({
+        path: 'Projets/été/2026',
+        specialUse: 'archive',
+        total: 0,
+        selectable: true,
+      });
+      expect(made.uidNext).toBe(1);
+      expect((await mailbox('Projets')).selectable).toBe(true);
+      expect(await refused(account.create('Projets/été'))).toBe('exists');
+    });
+
+    test.each([
+      '',
+      '/',
+      'a//b',
+      '/a',
+      'a/',
+      '..',
+      '../../etc/passwd',
+      'a/../b',
+      '.',
+      'a\0b',
+      'a\nb',
+      'a\u0085b',
+      'a*',
+      'a%',
+      '\ud800',
+      'x'.repeat(300),
+      'é'.repeat(200),
+      'a/'.repeat(200) + 'a',
+    ])('a hostile name is refused: %j', async (name) => {
+      expect(await refused(account.create(name))).toBe('invalid-name');
+      expect(await account.mailbox(name)).toBeUndefined();
+    });
+
+    test.each([
+      'v1.2',
+      'a.b/c.d',
+      '~root',
+      '&',
+      '&-',
+      '&AOk-',
+      '"\\',
+      'INBOXES',
+      ' x ',
+      '日本語',
+      'Отправленные',
+      '.hidden',
+      'tmp',
+      'cur',
+    ])('an odd name is just a name: %j', async (name) => {
+      await account.create(name);
+      expect((await account.mailboxes()).some(({ path }) => path === name)).toBe(true);
+      expect((await mailbox(name)).path).toBe(name);
+    });
+
+    test('names that differ only in Unicode form are one name', async () => {
+      await account.create('e\u0301te');
+      expect((await mailbox('\u00e9te')).path).toBe('\u00e9te');
+      expect(await refused(account.create('\u00e9te'))).toBe('exists');
+    });
+
+    test('RENAME takes the children along and keeps ids, messages and UIDVALIDITY', async () => {
+      const child = await account.create('a/b/c');
+      const uid = await append('Hello', ['\\Seen'], child.id);
+      await account.rename((await mailbox('a')).id, 'x/y');
+      expect((await account.mailboxes()).map(({ path }) => path)).toEqual(
+        expect.arrayContaining(['x', 'x/y', 'x/y/b', 'x/y/b/c']),
+      );
+      expect(await account.mailbox('a')).toBeUndefined();
+      const moved = await mailbox('x/y/b/c');
+      expect(moved).toMatchObject({ id: child.id, uidValidity: child.uidValidity, total: 1 });
+      expect(await uids(moved.id)).toEqual([uid]);
+      expect(await refused(account.rename(moved.id, 'x'))).toBe('exists');
+      expect(await refused(account.rename((await mailbox('x')).id, 'x/in'))).toBe('invalid-name');
+      expect(await refused(account.rename('Mnone' as MailboxId, 'z'))).toBe('not-found');
+    });
+
+    test('renaming INBOX moves its messages and leaves it empty (RFC 9051 6.3.6)', async () => {
+      await account.create('INBOX/child');
+      await append('one', ['\\Flagged']);
+      await append('two');
+      await account.rename(inbox, 'Old');
+      expect((await mailbox('INBOX')).total).toBe(0);
+      expect((await mailbox('INBOX')).id).toBe(inbox);
+      expect(await flagsOf((await mailbox('Old')).id)).toEqual([['\\Flagged'], []]);
+      expect(await account.mailbox('INBOX/child')).toBeDefined();
+      expect(await account.mailbox('Old/child')).toBeUndefined();
+    });
+
+    test('a deleted mailbox with children stays as a name (RFC 9051 6.3.5)', async () => {
+      const parent = await account.create('p');
+      await account.create('p/q');
+      await append('gone', [], parent.id);
+      await account.delete(parent.id);
+      const name = await mailbox('p');
+      expect(name.selectable).toBe(false);
+      expect(await refused(account.uids(parent.id))).toBe('not-found');
+      expect(await refused(account.delete(name.id))).toBe('not-found');
+      await account.rename(name.id, 'r');
+      expect(await account.mailbox('p')).toBeUndefined();
+      expect((await mailbox('r/q')).selectable).toBe(true);
+      expect(await refused(account.delete(inbox))).toBe('invalid-name');
+    });
+
+    test('a name used again gets another UIDVALIDITY and id (RFC 9051 2.3.1.1)', async () => {
+      const seen = new Set<number>();
+      const ids = new Set<string>();
+      for (let i = 0; i < 4; i++) {
+        const box = await account.create('again');
+        seen.add(box.uidValidity);
+        ids.add(box.id);
+        await account.delete(box.id);
+      }
+      expect(seen.size).toBe(4);
+      expect(ids.size).toBe(4);
+    });
+
+    test('subscriptions may be of names that do not exist (RFC 9051 6.3.7)', async () => {
+      await account.subscribe('nowhere/at all', 'yes');
+      await account.subscribe('Junk', 'no');
+      expect(await account.subscriptions()).toEqual([
+        'Archive',
+        'Drafts',
+        'INBOX',
+        'Sent',
+        'Trash',
+        'nowhere/at all',
+      ]);
+      expect((await mailbox('Junk')).subscribed).toBe(false);
+      expect(await refused(account.subscribe('../x', 'yes'))).toBe('invalid-name');
+    });
+
+    test('an appended message comes back byte for byte, with flags, dates and size', async () => {
+      const bytes = Buffer.from('Subject: \xff\x00\r\n\r\nbare \n and \r here\r\n.\r\nno end', 'latin1');
+      const flags = ['\\Seen', '$Forwarded', '\\Flagged'];
+      const appended = await account.append(inbox, rawMessage([bytes.subarray(0, 9), bytes.subarray(9)]), {
+        flags,
+        internalDate: DATE,
+      });
+      expect(appended).toMatchObject({ mailbox: inbox, uid: 1, internalDate: DATE, size: bytes.length });
+      expect(appended.emailId).toMatch(/^[A-Za-z0-9_-]{1,255}$/);
+      const raw = await account.raw(inbox, appended.uid);
+      expect(raw.size).toBe(bytes.length);
+      expect((await bytesOf(raw)).equals(bytes)).toBe(true);
+      expect((await bytesOf(raw, { start: 5, end: 12 })).equals(bytes.subarray(5, 12))).toBe(true);
+      expect(await bytesOf(raw, { start: 1000, end: 2000 })).toHaveLength(0);
+      expect(await flagsOf()).toEqual([[...flags].sort()]);
+      expect((await mailbox('INBOX')).keywords).toEqual(['$Forwarded']);
+      expect(await refused(account.append('Mx' as MailboxId, message('x'), NO_FLAGS))).toBe('not-found');
+      expect(await refused(account.raw(inbox, 99 as Uid))).toBe('expunged');
+    });
+
+    test('a big message, and an empty one', async () => {
+      const big = Buffer.alloc(3_000_000, 'Large lines of text are also text.\r\n');
+      const path = join(files.path, `big-${count}`);
+      writeFileSync(path, big);
+      const { uid } = await account.append(
+        inbox,
+        rawMessage([{ path, start: 0, end: big.length }]),
+        NO_FLAGS,
+      );
+      const raw = await account.raw(inbox, uid);
+      expect((await bytesOf(raw)).equals(big)).toBe(true);
+      const part = await bytesOf(raw, { start: 2_000_000, end: 2_100_000 });
+      expect(part.equals(big.subarray(2_000_000, 2_100_000))).toBe(true);
+      const empty = await account.append(inbox, rawMessage([]), NO_FLAGS);
+      expect(empty.size).toBe(0);
+      expect(await bytesOf(await account.raw(inbox, empty.uid))).toHaveLength(0);
+      expect(await all(account.summaries(inbox, [empty.uid]))).toHaveLength(1);
+    });
+
+    test('counters follow', async () => {
+      await append('one');
+      await append('two', ['\\Seen']);
+      const { size } = (await all(account.messages(inbox, [{ first: 1, last: 1 }])))[0] ?? { size: 0 };
+      expect(await mailbox('INBOX')).toMatchObject({ total: 2, unseen: 1, uidNext: 3, size: size * 2 });
+      expect(await account.quota()).toEqual({ usedBytes: size * 2, limitBytes: null, messages: 2 });
+      await account.expunge(inbox, [1 as Uid]);
+      expect(await mailbox('INBOX')).toMatchObject({ total: 1, unseen: 0, uidNext: 3, size });
+      expect(await account.quota()).toMatchObject({ usedBytes: size, messages: 1 });
+    });
+
+    test('ranges: backwards, beyond the end, and the star (RFC 9051 9: seq-range)', async () => {
+      for (let i = 0; i < 6; i++) await append(`${i}`);
+      await account.expunge(inbox, [3 as Uid]);
+      const pick = async (...ranges: { first: number; last: number | '*' }[]): Promise<number[]> =>
+        (await all(account.messages(inbox, ranges))).map(({ uid }) => uid);
+      expect(await pick({ first: 4, last: 2 })).toEqual([2, 4]);
+      expect(await pick({ first: 99, last: '*' })).toEqual([6]);
+      expect(await pick({ first: 5, last: 6 }, { first: 1, last: 1 }, { first: 6, last: 6 })).toEqual([
+        1, 5, 6,
+      ]);
+      expect(await pick({ first: 7, last: 4_294_967_295 })).toEqual([]);
+    });
+
+    test('flags: set, add, remove, whatever the case', async () => {
+      const uid = await append('x', ['\\Seen']);
+      const change = async (mode: 'set' | 'add' | 'remove', ...flags: string[]): Promise<string[]> => {
+        const { messages } = await account.setFlags(inbox, [uid, 77 as Uid], { mode, flags });
+        expect(messages).toHaveLength(1);
+        return [...(messages[0]?.flags ?? [])].sort();
+      };
+      expect(await change('add', '\\flagged', 'Work')).toEqual(['Work', '\\Flagged', '\\Seen']);
+      expect(await change('remove', '\\SEEN', 'work', 'never-seen')).toEqual(['\\Flagged']);
+      expect(await change('set', 'WORK', '\\Draft')).toEqual(['Work', '\\Draft']);
+      expect(await change('set')).toEqual([]);
+      expect(await mailbox('INBOX')).toMatchObject({ unseen: 1 });
+    });
+
+    test('MODSEQ: each change is higher, no change changes nothing, conflicts are told (RFC 7162 3.1.3)', async () => {
+      const [one, two] = [await append('1'), await append('2')];
+      const before = (await mailbox('INBOX')).highestModSeq;
+      const { messages } = await account.setFlags(inbox, [one], { mode: 'add', flags: ['\\Seen'] });
+      const after = messages[0]?.modSeq ?? 0;
+      expect(after).toBeGreaterThan(before);
+      const same = await account.setFlags(inbox, [one], { mode: 'add', flags: ['\\Seen'] });
+      expect(same.messages[0]?.modSeq).toBe(after);
+      expect((await mailbox('INBOX')).highestModSeq).toBe(after);
+      const late = await account.setFlags(inbox, [one, two], {
+        mode: 'add',
+        flags: ['\\Deleted'],
+        unchangedSince: before,
+      });
+      expect(late.conflicts).toEqual([one]);
+      expect(late.messages.map(({ uid }) => uid)).toEqual([two]);
+      const changed = await all(account.messages(inbox, [{ first: 1, last: '*' }], before));
+      expect(changed.map(({ uid }) => uid)).toEqual([one, two]);
+      expect(await all(account.messages(inbox, [{ first: 1, last: '*' }], after as ModSeq))).toHaveLength(1);
+    });
+
+    test('26 keywords in use at once; a letter nobody uses is given again', async () => {
+      const uid = await append('x');
+      const keywords = Array.from({ length: 26 }, (_, i) => `key${i}`);
+      await account.setFlags(inbox, [uid], { mode: 'set', flags: keywords });
+      expect(await refused(account.setFlags(inbox, [uid], { mode: 'add', flags: ['more'] }))).toBe('limit');
+      expect((await flagsOf())[0]).toHaveLength(26);
+      expect(await refused(account.setFlags(inbox, [uid], { mode: 'add', flags: ['a b'] }))).toBe('limit');
+    });
+
+    test('COPY keeps flags, date and email id; MOVE leaves nothing behind (RFC 6851)', async () => {
+      const to = await account.create('to');
+      const [a, b, c] = [
+        await append('a', ['\\Seen', 'Work']),
+        await append('b'),
+        await append('c', ['\\Draft']),
+      ];
+      const original = await all(account.messages(inbox, [{ first: 1, last: '*' }]));
+      const copied = await account.copy(inbox, [c, a, 55 as Uid], to.id);
+      expect(copied).toEqual([
+        { from: a, to: 1 },
+        { from: c, to: 2 },
+      ]);
+      const copies = await all(account.messages(to.id, [{ first: 1, last: '*' }]));
+      expect(copies.map(({ emailId, internalDate }) => [emailId, internalDate])).toEqual(
+        [original[0], original[2]].map((m) => [m?.emailId, DATE]),
+      );
+      expect(await flagsOf(to.id)).toEqual([['Work', '\\Seen'], ['\\Draft']]);
+      const moved = await account.move(inbox, [b, a], to.id);
+      expect(moved).toEqual([
+        { from: a, to: 3 },
+        { from: b, to: 4 },
+      ]);
+      expect(await uids()).toEqual([c]);
+      expect(await uids(to.id)).toEqual([1, 2, 3, 4]);
+      const text = (await bytesOf(await account.raw(to.id, 4 as Uid))).toString();
+      expect(text).toContain('\r\nb\r\n');
+      expect(await refused(account.copy(inbox, [c], 'Mnone' as MailboxId))).toBe('not-found');
+      expect(await account.copy(inbox, [99 as Uid], to.id)).toEqual([]);
+    });
+
+    test('moving and copying inside one mailbox gives new UIDs', async () => {
+      await append('a');
+      expect(await account.copy(inbox, [1 as Uid], inbox)).toEqual([{ from: 1, to: 2 }]);
+      expect(await account.move(inbox, [1 as Uid, 2 as Uid], inbox)).toEqual([
+        { from: 1, to: 3 },
+        { from: 2, to: 4 },
+      ]);
+      expect(await uids()).toEqual([3, 4]);
+    });
+
+    test('what is expunged is gone, and told as vanished (RFC 7162 3.2.10)', async () => {
+      for (let i = 0; i < 5; i++) await append(`${i}`);
+      const before = (await mailbox('INBOX')).highestModSeq;
+      expect(await account.expunge(inbox, [2, 4, 9] as Uid[])).toEqual([2, 4]);
+      expect(await account.expunge(inbox, [2] as Uid[])).toEqual([]);
+      expect(await account.vanished(inbox, before)).toEqual([2, 4]);
+      expect((await mailbox('INBOX')).highestModSeq).toBeGreaterThan(before);
+      expect(await account.vanished(inbox, (await mailbox('INBOX')).highestModSeq)).toEqual([]);
+      expect(await append('new')).toBe(6);
+      expect(await uids()).toEqual([1, 3, 5, 6]);
+    });
+
+    test('delivery: once for each key, into the mailbox named', async () => {
+      const id = account.account;
+      const delivery = (key: string, mailbox = 'INBOX', text = key) => ({
+        account: id,
+        mailbox,
+        key,
+        flags: [],
+        internalDate: DATE,
+        content: message(text).pieces,
+      });
+      const first = await store.deliver(delivery('k-1'));
+      expect(await store.deliver(delivery('k-1'))).toEqual(first);
+      const many = await Promise.all(
+        Array.from({ length: 40 }, (_, i) => store.deliver(delivery(`many-${i % 20}`))),
+      );
+      expect(new Set(many.map(({ uid }) => uid)).size).toBe(20);
+      expect(await uids()).toHaveLength(21);
+      await account.expunge(inbox, [first.uid]);
+      expect(await store.deliver(delivery('k-1'))).toEqual(first);
+      expect(await uids()).toHaveLength(20);
+      expect((await store.deliver(delivery('sent', 'Sent'))).mailbox).toBe((await mailbox('Sent')).id);
+      expect(await refused(store.deliver(delivery('x', 'Nowhere')))).toBe('not-found');
+      await expect(store.deliver(delivery('../x'))).rejects.toThrow();
+    });
+
+    test('a delivery from a file, whole or part of it', async () => {
+      const path = join(files.path, `spool-${count}`);
+      const bytes = (await bytesOf(message('spooled'))).toString();
+      writeFileSync(path, `${bytes}${bytes}`);
+      const deliver = (key: string, start: number, end: number): Promise<{ uid: Uid }> =>
+        store.deliver({
+          account: account.account,
+          mailbox: 'INBOX',
+          key,
+          flags: ['\\Flagged'],
+          internalDate: DATE,
+          content: [{ path, start, end }],
+        });
+      const whole = await deliver('whole', 0, bytes.length * 2);
+      const half = await deliver('half', bytes.length, bytes.length * 2);
+      expect((await bytesOf(await account.raw(inbox, whole.uid))).toString()).toBe(bytes + bytes);
+      expect((await bytesOf(await account.raw(inbox, half.uid))).toString()).toBe(bytes);
+      expect(await flagsOf()).toEqual([['\\Flagged'], ['\\Flagged']]);
+      expect((await all(account.messages(inbox, [{ first: 1, last: '*' }])))[0]?.internalDate).toBe(DATE);
+    });
+
+    test('a full mailbox refuses delivery, APPEND and COPY, and nothing of them stays', async () => {
+      account = await store.account(`small${count}@example.org` as AccountId);
+      inbox = (await mailbox('INBOX')).id;
+      const fits = 'x'.repeat(world.smallQuota - 300);
+      const uid = await append(fits);
+      expect((await account.quota()).limitBytes).toBe(world.smallQuota);
+      expect(await refused(append('y'.repeat(400)))).toBe('over-quota');
+      expect(await refused(account.copy(inbox, [uid], inbox))).toBe('over-quota');
+      const delivery = {
+        account: account.account,
+        mailbox: 'INBOX',
+        key: 'q',
+        flags: [],
+        internalDate: DATE,
+      };
+      expect(await refused(store.deliver({ ...delivery, content: message('z'.repeat(400)).pieces }))).toBe(
+        'over-quota',
+      );
+      expect(await uids()).toEqual([uid]);
+      await account.expunge(inbox, [uid]);
+      expect(
+        (await store.deliver({ ...delivery, content: message('z'.repeat(400)).pieces })).uid,
+      ).toBeGreaterThan(uid);
+    });
+
+    test('\\Recent belongs to one session (RFC 3501 2.3.2)', async () => {
+      await append('1');
+      expect((await mailbox('INBOX')).firstRecent).toBe(1);
+      expect(await account.claimRecent(inbox)).toBe(1);
+      expect(await account.claimRecent(inbox)).toBe(2);
+      await append('2');
+      expect((await mailbox('INBOX')).firstRecent).toBe(2);
+      expect(await account.claimRecent(inbox)).toBe(2);
+      expect((await mailbox('INBOX')).firstRecent).toBe(3);
+    });
+
+    test('summaries, headers and structure; messages that are gone are left out', async () => {
+      for (let i = 0; i < 3; i++) await append(`text ${i}`);
+      const wanted = [1, 2, 3, 99] as Uid[];
+      for (let round = 0; round < 2; round++) {
+        const summaries = await all(account.summaries(inbox, wanted));
+        expect(summaries.map(({ uid }) => uid)).toEqual([1, 2, 3]);
+        expect(summaries[0]?.envelope).toContain('"Test"');
+        expect(summaries[0]?.bodyStructure).toMatch(/^\("text" "plain"/i);
+        const headers = await all(account.headers(inbox, wanted));
+        expect(headers.map(({ uid }) => uid)).toEqual([1, 2, 3]);
+        expect(Buffer.from(headers[2]?.header ?? []).toString()).toMatch(/^From: [^]*\r\n\r\n$/);
+        const part = await account.structure(inbox, 2 as Uid);
+        expect(part).toMatchObject({ type: 'text', subtype: 'plain' });
+        const raw = await bytesOf(await account.raw(inbox, 2 as Uid), part.body);
+        expect(raw.toString()).toBe('text 1\r\n');
+      }
+      expect(await refused(account.structure(inbox, 99 as Uid))).toBe('expunged');
+    });
+
+    describe('search', () => {
+      const found = async (criteria: SearchCriteria): Promise<number[]> => [
+        ...(await account.search(inbox, criteria)),
+      ];
+      beforeEach(async () => {
+        const mail = (header: string, body: string): ReturnType<typeof rawMessage> =>
+          rawMessage([Buffer.from(`${header}\r\n\r\n${body}\r\n`)]);
+        const at = (day: number, flags: string[] = []) => ({ flags, internalDate: Date.UTC(2026, 0, day) });
+        await account.append(
+          inbox,
+          mail(
+            'Subject: =?utf-8?q?Caf=C3=A9?=\r\nFrom: Ann <ann@example.org>\r\nDate: Sat, 3 Jan 2026 23:30:00 -0500',
+            'Hello World',
+          ),
+          at(1, ['\\Seen']),
+        );
+        await account.append(
+          inbox,
+          mail('Subject: Plans\r\nX-Empty: \r\nDate: Mon, 5 Jan 2026 00:10:00 +0900', 'the cafe is closed'),
+          at(2, ['\\Flagged', 'Work']),
+        );
+        await account.append(inbox, mail('Subject: nothing', `${'long '.repeat(500)}`), at(3));
+      });
+
+      test.each<[string, SearchCriteria, number[]]>([
+        ['all', { all: [] }, [1, 2, 3]],
+        ['none', { any: [] }, []],
+        ['flag', { flag: '\\seen' }, [1]],
+        ['keyword', { flag: 'work' }, [2]],
+        ['unknown keyword', { not: { flag: 'other' } }, [1, 2, 3]],
+        ['uid', { uid: [{ first: 2, last: '*' }] }, [2, 3]],
+        ['header, encoded words decoded', { header: 'Subject', contains: 'CAFÉ' }, [1]],
+        ['header that is there', { header: 'x-empty', contains: '' }, [2]],
+        ['from', { header: 'from', contains: 'ann@' }, [1]],
+        ['body', { text: 'cafe', in: 'body' }, [2]],
+        ['text', { text: 'café', in: 'message' }, [1, 2]],
+        ['size', { size: 'larger', bytes: 1000 }, [3]],
+        ['smaller', { size: 'smaller', bytes: 1000 }, [1, 2]],
+        [
+          'internal date',
+          { date: 'internal', from: Date.UTC(2026, 0, 2), before: Date.UTC(2026, 0, 3) },
+          [2],
+        ],
+        [
+          'sent, zone left out (RFC 9051 6.4.4)',
+          { date: 'sent', from: Date.UTC(2026, 0, 5), before: Date.UTC(2026, 0, 6) },
+          [2],
+        ],
+        ['sent before', { date: 'sent', before: Date.UTC(2026, 0, 4) }, [1, 3]],
+        [
+          'and, or, not',
+          {
+            all: [
+              { any: [{ flag: '\\Seen' }, { flag: '\\Flagged' }] },
+              { not: { text: 'hello', in: 'body' } },
+            ],
+          },
+          [2],
+        ],
+      ])('%s', async (_name, criteria, expected) => {
+        expect(await found(criteria)).toEqual(expected);
+        expect(await found(criteria)).toEqual(expected);
+      });
+
+      test('changed since', async () => {
+        const since = (await mailbox('INBOX')).highestModSeq;
+        await account.setFlags(inbox, [3 as Uid], { mode: 'add', flags: ['\\Answered'] });
+        expect(await found({ changedSince: since })).toEqual([3]);
+      });
+    });
+
+    test('watch tells each committed change once, in order, until it is stopped', async () => {
+      const changes: Change[] = [];
+      const stop = account.watch((change) => changes.push(change));
+      const box = await account.create('watched');
+      const uid = await append('a', [], box.id);
+      await account.setFlags(box.id, [uid], { mode: 'add', flags: ['\\Seen'] });
+      await account.setFlags(box.id, [uid], { mode: 'add', flags: ['\\Seen'] });
+      await account.move(box.id, [uid], inbox);
+      await store.deliver({
+        account: account.account,
+        mailbox: 'watched',
+        key: 'w',
+        flags: [],
+        internalDate: DATE,
+        content: message('b').pieces,
+      });
+      await account.expunge(box.id, [2 as Uid]);
+      await account.rename(box.id, 'renamed');
+      await account.subscribe('renamed', 'yes');
+      await account.delete(box.id);
+      const told = changes.filter((change) => change.mailbox === box.id);
+      expect(told.map((change) => (change.type === 'mailbox' ? change.what : change.type))).toEqual([
+        'created',
+        'added',
+        'flags',
+        'expunged',
+        'added',
+        'expunged',
+        'renamed',
+        'subscribed',
+        'deleted',
+      ]);
+      const modSeqs = told.flatMap((change) =>
+        change.type === 'mailbox'
+          ? []
+          : change.type === 'expunged'
+            ? [change.modSeq]
+            : change.messages.map((m) => m.modSeq),
+      );
+      expect(modSeqs).toEqual([...modSeqs].sort((a, b) => a - b));
+      expect(changes.some((change) => change.type === 'added' && change.mailbox === inbox)).toBe(true);
+      stop();
+      const heard = changes.length;
+      await append('c');
+      expect(changes).toHaveLength(heard);
+    });
+
+    test('a removed account begins anew', async () => {
+      await append('x');
+      await store.remove(account.account);
+      account = await store.account(account.account);
+      const box = await mailbox('INBOX');
+      expect(box.total).toBe(0);
+      expect(box.id).not.toBe(inbox);
+    });
+
+    test('accounts with hostile names are apart and stay in their place', async () => {
+      const names = [
+        '../../evil@example.org',
+        'a/b@example.org',
+        '"félix le [chat]"@exämple.org',
+        'A@example.org',
+        'a@example.org',
+        '@example.org',
+        '.@..',
+      ];
+      for (const name of names) {
+        account = await store.account(name as AccountId);
+        inbox = (await mailbox('INBOX')).id;
+        await append(name);
+      }
+      for (const name of names) {
+        account = await store.account(name as AccountId);
+        inbox = (await mailbox('INBOX')).id;
+        expect(await uids()).toEqual([1]);
+        expect((await bytesOf(await account.raw(inbox, 1 as Uid))).toString()).toContain(`\r\n${name}\r\n`);
+      }
+    });
+  });
+}

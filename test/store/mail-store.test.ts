@@ -1,0 +1,46 @@
+import { systemClock } from '../../src/lib/clock.ts';
+import { ThreadPool } from '../../src/lib/thread-pool.ts';
+import { MaildirStore } from '../../src/store/maildir-store.ts';
+import { storeOptions } from '../../src/store/options.ts';
+import { ThreadStore } from '../../src/store/thread-store.ts';
+import { mailStoreContract } from './mail-store.contract.ts';
+import { silent, temporaryDirectory } from './surroundings.ts';
+
+const smallQuota = 2000;
+const quota = async (id: string): Promise<number | null> => (id.startsWith('small') ? smallQuota : null);
+const settings = storeOptions.parse({});
+
+mailStoreContract('Maildir, in this thread', async () => {
+  const { path, remove } = temporaryDirectory();
+  const store = new MaildirStore(
+    { directory: path, settings, clock: systemClock, log: silent, host: 'mx.example.org', pid: 1 },
+    quota,
+  );
+  return {
+    store,
+    smallQuota,
+    async close() {
+      await store.close();
+      remove();
+    },
+  };
+});
+
+mailStoreContract('Maildir, in worker threads', async () => {
+  const { path, remove } = temporaryDirectory();
+  const fail = (error: Error): void => {
+    throw error;
+  };
+  const entry = new URL('./store-worker.ts', import.meta.url);
+  const pool = new ThreadPool(entry, 2, { directory: path, settings }, fail);
+  const store = new ThreadStore(pool, quota, silent);
+  return {
+    store,
+    smallQuota,
+    async close() {
+      await store.close();
+      await pool.close();
+      remove();
+    },
+  };
+});
