@@ -8,7 +8,7 @@ export function parsePeerReply(raw: string): Reply | undefined {
   const lines = raw.split(/\r?\n/).filter((line) => line !== '');
   const code = Number(/^([2-5]\d\d)(?:[ -]|$)/.exec(lines.at(-1) ?? '')?.[1] ?? 0);
   if (code === 0) return undefined;
-  const texts = lines.map((line) => line.slice(0, MAX_TEXT).replace(/^\d{3}[ -]?/, ''));
+  const texts = lines.map((line) => line.replace(/^\d{3}[ -]?/, ''));
   const enhanced = enhancedCode(texts[0] ?? '', code);
   // RFC 2034 4: every line repeats it.
   const plain = enhanced === undefined ? texts : texts.map((text) => withoutPrefix(text, enhanced));
