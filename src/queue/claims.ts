@@ -87,12 +87,15 @@ function takeIndexed(
   const share = Math.max(1, Math.floor(wanted / hops.length));
   const taken: Job[] = [];
   const take = (): void => {
-    for (const hop of hops) {
-      const most = Math.min(share, room.nextHop(agent, hop.name));
-      if (most <= 0) continue;
-      takeHop(hop, most);
-      index.recountHop(hop);
+    // What one next hop leaves of its share, others may have in a further round.
+    for (let before = -1; before < taken.length && taken.length < wanted; ) {
+      before = taken.length;
+      for (const hop of hops) {
+        const most = Math.min(share, wanted - taken.length, room.nextHop(agent, hop.name));
+        if (most > 0) takeHop(hop, most);
+      }
     }
+    for (const hop of hops) index.recountHop(hop);
   };
   try {
     index.transaction(take);

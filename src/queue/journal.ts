@@ -171,14 +171,15 @@ export class Journal {
     }
     for (const [index, segment] of this.#segments.entries()) {
       const next = this.#segments[index + 1];
-      const limit =
-        next?.header.number === segment.header.number + 1 ? next.header.previousEnd : segment.size;
+      const known = next?.header.number === segment.header.number + 1;
+      const limit = known ? next.header.previousEnd : segment.size;
       const from = segmentOf(after) === segment.header.number ? after % OFFSET_RANGE : HEADER_SIZE;
       if (segment.header.number < segmentOf(after)) {
         segment.end = limit;
         continue;
       }
       yield* this.#replaySegment(segment, Math.min(limit, segment.size), from);
+      if (known && segment.end < limit) this.#damaged(segment, segment.end, limit);
     }
   }
 
@@ -186,13 +187,7 @@ export class Journal {
     const bytes = Buffer.alloc(limit);
     await segment.file.read(bytes, 0);
     segment.end = Math.max(from, HEADER_SIZE);
-    const damaged = (start: number, end: number): void => {
-      segment.trust = 'bad';
-      this.#log.error(
-        { segment: segment.header.number, path: segment.path, start, end },
-        'damaged stretch in the queue journal',
-      );
-    };
+    const damaged = (start: number, end: number): void => this.#damaged(segment, start, end);
     for (const record of scanRecords(bytes, segment.end, segment.header, damaged)) {
       segment.end = record.end;
       if (record.type === RELEASED) {
@@ -203,8 +198,12 @@ export class Journal {
       this.#replayed = position;
       yield { type: record.type, payload: record.payload, position, length: record.end - record.start };
     }
-    const last = segment === this.#segments.at(-1);
-    if (!last && segment.end < limit) damaged(segment.end, limit);
+  }
+
+  #damaged(segment: Segment, start: number, end: number): void {
+    segment.trust = 'bad';
+    const { path, header } = segment;
+    this.#log.error({ segment: header.number, path, start, end }, 'damaged stretch in the queue journal');
   }
 
   /** The oldest segment that was not given back: live records stand in it or later. */

@@ -166,6 +166,10 @@ export class Live {
     this.#entries.delete(entry.message.id);
   }
 
+  get size(): number {
+    return this.#entries.size;
+  }
+
   get dirty(): number {
     return this.#dirty.size;
   }

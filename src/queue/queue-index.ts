@@ -255,7 +255,9 @@ export class QueueIndex {
   retryAll(now: number): number {
     return this.transaction(() => {
       const { changes } = this.#run(
-        'UPDATE recipient SET due = ?1, next_attempt = ?1 WHERE due IS NOT NULL AND due = next_attempt AND due > ?1',
+        'UPDATE recipient SET due = ?, next_attempt = ? WHERE due IS NOT NULL AND due = next_attempt AND due > ?',
+        now,
+        now,
         now,
       );
       this.#run(
@@ -274,7 +276,8 @@ export class QueueIndex {
     this.#db.close();
   }
 
-  #put({ message, base, length, spooled, due }: IndexEntry, touched: Map<string, NextHop>): void {
+  #put(entry: IndexEntry, touched: Map<string, NextHop>): void {
+    const { message, base, length, spooled } = entry;
     const { recipients, ...body } = message;
     this.#run(
       'INSERT OR REPLACE INTO message (id, base, length, spooled, account, domain, body) VALUES (?, ?, ?, ?, ?, ?, ?)',
@@ -297,7 +300,7 @@ export class QueueIndex {
         hop.agent,
         hop.name,
         recipient.address.domain,
-        due(recipient),
+        entry.due(recipient),
         state.is === 'waiting' ? state.nextAttempt : null,
         JSON.stringify(recipient),
       );

@@ -244,6 +244,11 @@ export class SegmentQueue implements QueueStore {
     return Number.isFinite(nextDue) ? nextDue : undefined;
   }
 
+  /** Messages held in memory, for the metrics. */
+  get inMemory(): number {
+    return this.#live.size;
+  }
+
   onReady(listener: () => void): void {
     this.#listeners.push(listener);
   }

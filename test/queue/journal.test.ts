@@ -158,6 +158,7 @@ test.each(['write', 'datasync'] as const)(
   async (bad) => {
     const { journal } = await open();
     await journal.append(record('before'));
+    await prepared();
     let failed = 0;
     files.fault = (step) => (step === bad && failed++ === 0 ? ioError() : undefined);
     const results = await Promise.allSettled([
@@ -179,6 +180,7 @@ test.each(['write', 'datasync'] as const)(
 test('a disk that stays broken: new mail is refused, state is refused after some attempts', async () => {
   const { journal } = await open();
   await journal.append(record('before'));
+  await prepared();
   files.fault = (step) => (step === 'datasync' ? ioError() : undefined);
   await expect(journal.append(record('x'))).rejects.toThrow('cannot be written');
   await expect(journal.append(record('x', 'state'))).rejects.toThrow('cannot be written');
