@@ -120,7 +120,7 @@ export function mailStoreContract(name: string, make: () => Promise<Implementati
       '\ud800',
       'x'.repeat(300),
       'é'.repeat(200),
-      'a/'.repeat(200) + 'a',
+      `${'a/'.repeat(200)}a`,
     ])('a hostile name is refused: %j', async (name) => {
       expect(await refused(account.create(name))).toBe('invalid-name');
       expect(await account.mailbox(name)).toBeUndefined();
@@ -476,7 +476,7 @@ export function mailStoreContract(name: string, make: () => Promise<Implementati
         expect(summaries[0]?.bodyStructure).toMatch(/^\("text" "plain"/i);
         const headers = await all(account.headers(inbox, wanted));
         expect(headers.map(({ uid }) => uid)).toEqual([1, 2, 3]);
-        expect(Buffer.from(headers[2]?.header ?? []).toString()).toMatch(/^From: [^]*\r\n\r\n$/);
+        expect(Buffer.from(headers[2]?.header ?? []).toString()).toMatch(/^From: .*\r\n\r\n$/s);
         const part = await account.structure(inbox, 2 as Uid);
         expect(part).toMatchObject({ type: 'text', subtype: 'plain' });
         const raw = await bytesOf(await account.raw(inbox, 2 as Uid), part.body);

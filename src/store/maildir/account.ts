@@ -16,7 +16,12 @@ import { type Index, isDamaged, openIndex, removeIndex } from './index.ts';
 import { recoverIntents } from './intents.ts';
 import { createMailbox } from './mailboxes.ts';
 import { scanFolder } from './scan.ts';
-import { readSubscriptions, type Subscriptions, writeSubscriptions } from './subscriptions.ts';
+import {
+  readSubscriptions,
+  SUBSCRIPTIONS_FILE,
+  type Subscriptions,
+  writeSubscriptions,
+} from './subscriptions.ts';
 import { loadTree } from './tree.ts';
 
 /**
@@ -91,7 +96,8 @@ export class MaildirAccount {
     this.names = new UniqueNames(options.host, options.pid);
     this.#onChange = options.onChange;
     this.#makeMaildir();
-    const isFresh = !exists(`${this.maildir}/${FOLDER_FILE}`) && !exists(this.indexPath);
+    // Written last when an account is furnished.
+    const isFresh = !exists(`${this.maildir}/${SUBSCRIPTIONS_FILE}`);
     this.#index = this.#openIndex();
     this.subscriptions = readSubscriptions(this.maildir);
     try {
@@ -351,10 +357,9 @@ export class MaildirAccount {
     const paths = ['INBOX'];
     for (const { name, use } of folders) {
       const path = parsePath(name);
-      if (!this.byPath.has(path)) createMailbox(this, path, use);
+      if (!this.byPath.has(path)) createMailbox(this, path, use, 'later');
       paths.push(path);
     }
-    if (exists(`${this.maildir}/subscriptions`)) return;
     for (const path of paths) this.subscriptions.paths.add(path);
     this.saveSubscriptions();
   }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { closeSync, mkdirSync, openSync, renameSync, rmSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { directoryOf, parsePath } from '../mailbox-path.ts';
 import {
   type Mailbox,
@@ -13,7 +13,7 @@ import type { MaildirAccount } from './account.ts';
 import { moveAll } from './copy.ts';
 import { DIRECTORY_MODE, FILE_MODE, syncDirectory, toStoreError } from './disk.ts';
 import type { Folder } from './folder.ts';
-import { writeFolderFile } from './folder-file.ts';
+import { FOLDER_FILE, formatFolderFile } from './folder-file.ts';
 import { deleteFolder, insertFolder } from './folder-row.ts';
 import { makeParts, newIdentity, renameDirectories, stateOf } from './tree.ts';
 
@@ -43,7 +43,13 @@ export function findMailbox(account: MaildirAccount, name: string): Mailbox | un
   return parents(account).has(path) ? placeholder(account, path) : undefined;
 }
 
-export function createMailbox(account: MaildirAccount, name: string, use: SpecialUse | null): Mailbox {
+/** @param sync 'later' when the caller syncs the Maildir itself */
+export function createMailbox(
+  account: MaildirAccount,
+  name: string,
+  use: SpecialUse | null,
+  sync: 'now' | 'later' = 'now',
+): Mailbox {
   const path = parsePath(name);
   if (account.byPath.has(path)) throw new StoreError('exists', 'There is a mailbox with this name');
   const parts = path.split('/');
@@ -51,11 +57,19 @@ export function createMailbox(account: MaildirAccount, name: string, use: Specia
     const parent = parts.slice(0, levels).join('/');
     if (!account.byPath.has(parent)) makeFolder(account, parent, null);
   }
-  return describe(account, makeFolder(account, path, use));
+  return describe(account, makeFolder(account, path, use, sync));
 }
 
-/** Appears at once and complete, or not at all. */
-function makeFolder(account: MaildirAccount, path: string, use: SpecialUse | null): Folder {
+/**
+ * Appears at once and complete, or not at all. Its file need not be on the disk yet: before the first UID is given it
+ * is written again, durably, and an empty folder that lost it becomes another one.
+ */
+function makeFolder(
+  account: MaildirAccount,
+  path: string,
+  use: SpecialUse | null,
+  sync: 'now' | 'later' = 'now',
+): Folder {
   if (account.folders.size >= MAX_MAILBOXES) throw new StoreError('limit', 'There are too many mailboxes');
   const dir = directoryOf(path);
   const identity = newIdentity(account, use);
@@ -65,9 +79,9 @@ function makeFolder(account: MaildirAccount, path: string, use: SpecialUse | nul
     makeParts(making);
     // Maildir++ marks folders with this file; maildrop looks for it.
     closeSync(openSync(`${making}/maildirfolder`, 'w', FILE_MODE));
-    writeFolderFile(making, identity);
+    writeFileSync(`${making}/${FOLDER_FILE}`, formatFolderFile(identity), { mode: FILE_MODE });
     renameSync(making, `${account.maildir}/${dir}`);
-    syncDirectory(account.maildir);
+    if (sync === 'now') syncDirectory(account.maildir);
   } catch (error) {
     rmSync(making, { recursive: true, force: true });
     throw toStoreError(error);

@@ -8,7 +8,7 @@ import { readOptional, writeDurably } from './disk.ts';
  * Dovecot's escapes for control characters (which no name of ours has). Version 1, one name a line with '.' between
  * the levels, is read too. Names that we could not address are kept as they are.
  */
-const FILE = 'subscriptions';
+export const SUBSCRIPTIONS_FILE = 'subscriptions';
 const HEADER = 'V\t2\n\n';
 /** A client could subscribe to names without end (RFC 9051 6.3.7 lets them not exist). */
 export const MAX_SUBSCRIPTIONS = 50_000;
@@ -20,7 +20,7 @@ export interface Subscriptions {
 }
 
 export function readSubscriptions(maildir: string): Subscriptions {
-  const text = readOptional(`${maildir}/${FILE}`)?.toString('utf8') ?? '';
+  const text = readOptional(`${maildir}/${SUBSCRIPTIONS_FILE}`)?.toString('utf8') ?? '';
   const second = text.startsWith('V\t2\n');
   const separator = second ? '\t' : '.';
   const paths = new Set<string>();
@@ -39,5 +39,9 @@ export function readSubscriptions(maildir: string): Subscriptions {
 
 export function writeSubscriptions(maildir: string, { paths, strange }: Subscriptions): void {
   const lines = [...paths].sort().map((path) => path.split('/').map(encodeModifiedUtf7).join('\t'));
-  writeDurably(maildir, FILE, HEADER + [...lines, ...strange].map((line) => `${line}\n`).join(''));
+  writeDurably(
+    maildir,
+    SUBSCRIPTIONS_FILE,
+    HEADER + [...lines, ...strange].map((line) => `${line}\n`).join(''),
+  );
 }
