@@ -4,7 +4,16 @@
  * harness's DNS and remote MTA. The programs must be installed (its install.sh does that).
  */
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -35,6 +44,8 @@ if (!existsSync(shared)) {
   process.exit(1);
 }
 const work = mkdtempSync(join(tmpdir(), 'facteur-clients-'));
+// Some clients run as a user of their own.
+chmodSync(work, 0o755);
 const harness = join(work, 'harness');
 cpSync(shared, harness, { recursive: true });
 const certs = join(work, 'certs');
@@ -71,6 +82,14 @@ const daemon = spawn(node, [join(root, 'src/main.ts'), 'serve', '--config', conf
 process.on('exit', () => daemon.kill('SIGTERM'));
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(1));
 await listening(2993);
+
+// The account's Maildir is made when it is first opened; some clients work on it directly.
+execFileSync('curl', [
+  '-sk',
+  'imaps://127.0.0.1:2993/',
+  '-u',
+  `${ACCOUNTS[0]?.address}:${ACCOUNTS[0]?.password}`,
+]);
 
 const inet = { ...process.env, FT_CERTS: certs };
 if (options.internet)
