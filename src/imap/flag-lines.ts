@@ -1,6 +1,6 @@
 import type { Selected } from './selected.ts';
 
-const SYSTEM = '\\Answered \\Flagged \\Deleted \\Seen \\Draft';
+const SYSTEM = '\\Answered \\Flagged \\Deleted \\Draft \\Seen';
 
 /** `FLAGS` and `PERMANENTFLAGS` for a mailbox and the keywords in use there (RFC 9051 7.3.4, 7.1). */
 export function flagLines(selected: Selected): readonly string[] {

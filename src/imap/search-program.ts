@@ -23,6 +23,7 @@ export interface SearchProgram {
 /** `[CHARSET x] key key …` to the end of the command. */
 export function parseSearchProgram(p: Parser): SearchProgram {
   const charset = parseCharset(p);
+  const known = isKnownCharset(charset);
   let depth = 0;
   let keys = 0;
   const context: SearchContext = {
@@ -39,17 +40,21 @@ export function parseSearchProgram(p: Parser): SearchProgram {
   };
   const all = [context.key(p)];
   while (!p.atEnd) all.push(context.key(p.sp()));
-  return { criterion: allOf(all), modSeq: context.modSeq, sequences: context.sequences };
+  // NO, not BAD, so it waits until the command is parsed: SAVE takes note of a NO (RFC 5182 2.1).
+  const criterion = known ? allOf(all) : unknownCharset;
+  return { criterion, modSeq: context.modSeq, sequences: context.sequences };
 }
 
 function parseCharset(p: Parser): string {
   if (!p.isWord('CHARSET')) return 'utf-8';
   p.take('CHARSET').sp();
-  // The charset of what is found later in the command must be known first: BADCHARSET is a NO, not a BAD.
   const charset = p.astring().toString('latin1');
-  if (!isKnownCharset(charset)) throw new ImapNo('This charset is not known', 'BADCHARSET (US-ASCII UTF-8)');
   p.sp();
   return charset;
+}
+
+function unknownCharset(): never {
+  throw new ImapNo('This charset is not known', 'BADCHARSET (US-ASCII UTF-8)');
 }
 
 function parseKey(p: Parser, context: SearchContext): Criterion {

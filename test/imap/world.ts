@@ -65,7 +65,7 @@ export class ImapWorld {
     const certificates = await shared;
     const accounts = await memoryDirectory({
       accounts: { [ALICE]: PASSWORD, 'testimap2@example.org': 'testimap2' },
-      defaultDomain: 'example.org',
+      settings: { defaultDomain: 'example.org' },
       ...(changes.cramMd5 ? { keyFile: join(directory, 'key') } : {}),
     });
     const { log, lines } = recordingLog();

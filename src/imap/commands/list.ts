@@ -142,9 +142,10 @@ async function allEntries({ store }: ImapSession, subscriptions: boolean): Promi
   for (const path of [...entries.keys()])
     for (const parent of ancestors(path))
       if (!entries.has(parent)) entries.set(parent, { path: parent, mailbox: null, subscribed: false });
-  return [...entries.values()].sort((a, b) => sortKey(a.path).localeCompare(sortKey(b.path), 'en'));
+  return [...entries.values()].sort((a, b) => (sortKey(a.path) < sortKey(b.path) ? -1 : 1));
 }
 
+/** INBOX first; what is below a name comes before its neighbours. */
 function sortKey(path: string): string {
   return path === 'INBOX' || path.startsWith('INBOX/') ? `\u0001${path}` : path.replaceAll('/', '\u0001');
 }
