@@ -31,6 +31,7 @@ export class Connection extends SMTPConnection implements InputSink, Wire {
   #heard = false;
   #contentSince = 0;
   #contentSize = 0;
+  /** Since when the client has not taken what we said. */
   #blockedSince: number | undefined;
   #greeting: NodeJS.Timeout | undefined;
 
@@ -118,6 +119,20 @@ export class Connection extends SMTPConnection implements InputSink, Wire {
     super.close();
   }
 
+  quit(): void {
+    // Closing on octets that were not read resets the connection, and with it the reply (RFC 1122 4.2.2.13).
+    if (this.more) {
+      this.close();
+      return;
+    }
+    void this.flush();
+    this._closing = true;
+    this._server.connections.delete(this);
+    if (this._parser) this._parser.isClosed = true;
+    this.#blockedSince = this.#now();
+    this._socket.destroySoon();
+  }
+
   lineLimit(start: Buffer): number {
     return this.#session.lineLimit(start);
   }
@@ -192,14 +207,14 @@ export class Connection extends SMTPConnection implements InputSink, Wire {
 
   /** Ends the session of a client that takes too long. */
   sweep(now: number): void {
-    if (this._closing || this._closed || this._upgrading || !this._ready) return;
     const { timeouts, minDataRate } = this.#room.settings;
-    const input = this.#input;
     if (this.#blockedSince !== undefined) {
       // Nothing can be said to it: it does not listen.
       if (now - this.#blockedSince > timeouts.command) this._socket.destroy();
       return;
     }
+    if (this._closing || this._closed || this._upgrading || !this._ready) return;
+    const input = this.#input;
     // It waits for us.
     if (!input || input.waiting) return;
     if (!input.inContent) {

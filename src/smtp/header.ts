@@ -70,6 +70,7 @@ export function countReceived(header: string): number {
 
 /** The mailboxes that have had it, in lower case. */
 export function deliveredTo(header: string): readonly string[] {
+  if (header.search(DELIVERED_TO) < 0) return [];
   return [...header.matchAll(DELIVERED_TO)].map((match) =>
     Buffer.from(match[1] ?? '', 'latin1')
       .toString()

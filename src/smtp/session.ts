@@ -20,8 +20,10 @@ export interface Wire {
   readonly more: boolean;
   /** Sends what waits, then makes the TLS handshake; secured() follows. */
   startTls(): void;
-  /** Sends what waits, then closes. */
+  /** Sends what waits, then closes; a client that is still sending gets the time to read it. */
   close(): void;
+  /** The same for a client that has said QUIT, and so has nothing more to say. */
+  quit(): void;
 }
 
 type Work = Promise<void> | undefined;
@@ -201,7 +203,7 @@ export class Session {
         noArgument(verb, text);
         this.reset();
         this.#wire.reply({ code: 221, enhanced: '2.0.0', text: 'Bye' });
-        this.#wire.close();
+        this.#wire.quit();
         return undefined;
       default:
         return this.#unknown(verb);
