@@ -1,9 +1,11 @@
 import { isTransient, type Reply } from '../../mail/reply.ts';
 import type { Job, Outcome, QueuedRecipient } from '../../queue/queue.ts';
-import { isPositive, type Progress, type SmtpClient } from './client.ts';
+import type { SmtpClient } from './client.ts';
+import { isPositive } from './peer-reply.ts';
 import type { SessionError } from './session-error.ts';
-import { describeTls } from './sessions.ts';
 import { relayName, reply, type Target } from './targets.ts';
+import { describeTls } from './tls-used.ts';
+import type { Progress } from './transaction.ts';
 
 /** Who said something: nobody when it was DNS, or a host we never reached. */
 type Speaker = Pick<Outcome, 'remoteMta' | 'relay' | 'tls'>;

@@ -1,14 +1,16 @@
 import type { Socket } from 'node:net';
 import { Readable } from 'node:stream';
-import { type SecureContext, TLSSocket } from 'node:tls';
+import type { SecureContext } from 'node:tls';
 import SMTPConnection from 'nodemailer/lib/smtp-connection';
 import DataStream from 'nodemailer/lib/smtp-connection/data-stream';
 import type { Reply } from '../../mail/reply.ts';
 import type { DeliveryTimeouts } from '../options.ts';
 import { type Endpoint, openSocket, reasonOf } from './connect.ts';
 import type { Extensions } from './envelope.ts';
-import { parsePeerReply } from './peer-reply.ts';
+import { isPositive, parsePeerReply } from './peer-reply.ts';
 import { SessionError } from './session-error.ts';
+import { type TlsUsed, tlsOf } from './tls-used.ts';
+import type { Progress, Transaction } from './transaction.ts';
 
 /** A reply that does not end by then ends the session; RFC 5321 4.5.3.1.5 asks for 512 octets a line. */
 const MAX_REPLY = 64 * 1024;
@@ -26,29 +28,6 @@ export interface ClientOptions extends Endpoint {
   /** Which certificates are good. */
   readonly secureContext: SecureContext;
   readonly timeouts: DeliveryTimeouts;
-}
-
-export interface TlsUsed {
-  readonly version: string;
-  readonly cipher: string;
-  /** Whether the certificate is valid and for this host; else why not. */
-  readonly verified: true | string;
-}
-
-/** What the peer has said in one transaction, as far as it came. */
-export interface Progress {
-  /** The commands of a transaction, RSET first on a connection used before, were taken up. */
-  started: boolean;
-  mail?: Reply;
-  readonly rcpts: Reply[];
-  /** To DATA when it was refused, else to the final dot. */
-  data?: Reply;
-}
-
-export interface Transaction {
-  readonly mail: string;
-  readonly rcpts: readonly string[];
-  readonly content: () => AsyncIterable<Uint8Array>;
 }
 
 /** The parts of SMTPConnection that its declarations leave out. */
@@ -182,11 +161,10 @@ export class SmtpClient extends SMTPConnection {
     const again = this.#transactions++ > 0;
     const pipelining = this.#extensions.has('PIPELINING');
     // RSET clears away what is left of the transaction before, and shows whether the peer is still there.
-    if (again) this.#send('RSET');
-    if (again && !pipelining) await this.#reset();
-    if (pipelining) this.#sendTogether([mail, ...rcpts, 'DATA']);
-    if (again && pipelining) await this.#reset();
-
+    const first = again ? ['RSET'] : [];
+    if (pipelining) this.#sendTogether([...first, mail, ...rcpts, 'DATA']);
+    else this.#sendTogether(first);
+    if (again) await this.#reset();
     if (!pipelining) this.#send(mail);
     progress.mail = await this.#reply(command, 'the answer to MAIL');
     progress.started = true;
@@ -227,20 +205,34 @@ export class SmtpClient extends SMTPConnection {
     source.pipe(stuffing);
     // From here on the next thing the peer may say is its answer to the message.
     this.#expect();
+    const socket = this._socket;
+    let written: Buffer = Buffer.alloc(0);
     try {
+      // A small message leaves in one piece with its final dot.
+      if (socket) socket.cork();
       for await (const block of stuffing as AsyncIterable<Buffer>) {
         if (this.#broken) throw this.#broken;
         // An answer before the end: whatever it is, what we send is no message to the peer any more.
         if (this.#inbox.length > 0) throw this.#broke(this.#earlyAnswer());
-        await this.#write(block);
+        written = block;
+        if (socket && !socket.write(block)) await this.#drain(socket);
       }
     } catch (error) {
+      // Lost while the final dot was on its way: it may have arrived.
+      if (
+        error instanceof SessionError &&
+        error.phase === 'transaction' &&
+        !error.reply &&
+        endsInDot(written)
+      )
+        throw new SessionError('end', error.message, undefined, error);
       if (error instanceof SessionError) throw error;
       // Our own copy could not be read: the peer must not take the half for the whole.
       this.abandon();
       throw error;
     } finally {
       source.destroy();
+      if (socket) socket.uncork();
     }
   }
 
@@ -249,12 +241,14 @@ export class SmtpClient extends SMTPConnection {
     return new SessionError('transaction', 'the host answered before the end of the message', reply);
   }
 
-  async #write(block: Buffer): Promise<void> {
-    const socket = this._socket;
-    if (!socket || socket.write(block)) return;
-    await this.#within(this.#timeouts.block, 'the host to take the message', (done) => {
-      socket.once('drain', done);
-    });
+  async #drain(socket: Socket): Promise<void> {
+    socket.uncork();
+    // What is sent while the socket was corked may have left already.
+    if (socket.writableNeedDrain)
+      await this.#within(this.#timeouts.block, 'the host to take the message', (done) => {
+        socket.once('drain', done);
+      });
+    socket.cork();
   }
 
   async #lastReply(): Promise<Reply> {
@@ -403,28 +397,11 @@ function original(error: Error): Error {
   return code === undefined ? error : Object.assign(new Error(error.message), { code });
 }
 
-export function isPositive(reply: Reply): boolean {
-  return reply.code >= 200 && reply.code < 300;
+function endsInDot(block: Buffer): boolean {
+  return block.subarray(-3).toString('latin1') === '.\r\n';
 }
 
 function extension(line: string): [string, string] {
   const [, keyword = '', value = ''] = /^([^\s=]+)[\s=]*(.*)$/.exec(line) ?? [];
   return [keyword.toUpperCase(), value];
-}
-
-function tlsOf(socket: Socket | false | null): TlsUsed | undefined {
-  if (!(socket instanceof TLSSocket)) return undefined;
-  const cipher = socket.getCipher();
-  const problem: unknown = socket.authorizationError;
-  return {
-    version: socket.getProtocol() ?? 'unknown',
-    cipher: cipher.standardName ?? cipher.name,
-    verified: socket.authorized ? true : whyUnverified(problem),
-  };
-}
-
-function whyUnverified(problem: unknown): string {
-  if (typeof problem === 'string') return problem;
-  if (typeof problem === 'object' && problem !== null && 'code' in problem) return String(problem.code);
-  return 'unknown';
 }

@@ -2,12 +2,13 @@ import type { Logger } from '../../lib/logger.ts';
 import type { QueuedMessage, QueuedRecipient } from '../../queue/queue.ts';
 import type { DeliveryOptions } from '../options.ts';
 import { type Attempt, speakerOf } from './attempt.ts';
-import type { Progress, SmtpClient } from './client.ts';
+import type { SmtpClient } from './client.ts';
 import { mailCommand, rcptCommand } from './envelope.ts';
 import type { Outgoing } from './outgoing.ts';
 import { SessionError } from './session-error.ts';
 import type { Opened, Protection, Sessions } from './sessions.ts';
 import { relayName, reply, type Target } from './targets.ts';
+import type { Progress } from './transaction.ts';
 
 /** The host a message is given to, and how. */
 export interface Way {

@@ -16,6 +16,11 @@ export function parsePeerReply(raw: string): Reply | undefined {
   return enhanced === undefined ? { code, text } : { code, enhanced, text };
 }
 
+/** RFC 5321 4.2.1: 2yz. */
+export function isPositive(reply: Reply): boolean {
+  return reply.code >= 200 && reply.code < 300;
+}
+
 /** RFC 2034 4: only believed where its class is that of the code. */
 function enhancedCode(text: string, code: number): EnhancedCode | undefined {
   const match = /^([245])\.(\d{1,3})\.(\d{1,3})(?=\s|$)/.exec(text);

@@ -51,7 +51,12 @@ export class RemoteAgent implements DeliveryAgent {
       signal.throwIfAborted();
       const found = await targetsOf(job.nextHop, this.#resolver, { delivery, self, random }, signal);
       if (found.is === 'targets') await this.#tryAll(found.targets, job, raw, attempt, signal);
-      else attempt.settle(attempt.open, found.is, found.reply);
+      else {
+        const { is, reply, reason } = found;
+        if (reason !== undefined)
+          this.#log.info({ qid: job.message.id, reason }, 'mail host not found for now');
+        attempt.settle(attempt.open, is, reply);
+      }
     } catch (error) {
       if (signal.aborted) return attempt.outcomes(STOPPED);
       if (!(error instanceof ContentError)) throw error;
@@ -80,7 +85,7 @@ export class RemoteAgent implements DeliveryAgent {
     // RFC 8689 5: a bounce goes on without rather than not at all.
     const protection: Protection = message.requireTls && message.from !== null ? 'protected' : 'any';
     let sessions = 0;
-    let unfit: Reply | undefined;
+    let unfit: { readonly reply: Reply; readonly speaker: Pick<Outcome, 'remoteMta' | 'relay'> } | undefined;
     let reached: 'some' | 'none' = 'none';
     for (const target of withinLimit(targets, delivery.maxAddresses)) {
       if (attempt.open.length === 0 || sessions >= delivery.maxSessions) break;
@@ -93,15 +98,16 @@ export class RemoteAgent implements DeliveryAgent {
         await new Conversation(way, job.message, outgoing).run(opened, attempt);
         continue;
       }
-      log.info({ relay: relayName(target), reply: formatReply(opened.reply) }, 'host cannot be used');
-      if (opened.is === 'unfit') unfit = opened.reply;
+      const speaker = { remoteMta: target.name, relay: relayName(target) };
+      log.info({ relay: speaker.relay, reply: formatReply(opened.reply) }, 'host cannot be used');
+      if (opened.is === 'unfit') unfit = { reply: opened.reply, speaker };
       else {
         reached = 'some';
-        attempt.postpone(attempt.open, opened.reply, { remoteMta: target.name, relay: relayName(target) });
+        attempt.postpone(attempt.open, opened.reply, speaker);
       }
     }
     // Every host there is was asked, and none can give what the message must have (RFC 8689 4.2.1).
-    if (unfit && reached === 'none') attempt.settle(attempt.open, 'failed', unfit);
+    if (unfit && reached === 'none') attempt.settle(attempt.open, 'failed', unfit.reply, unfit.speaker);
   }
 }
 

@@ -3,7 +3,7 @@ import { createSecureContext, getCACertificates, type SecureContext } from 'node
 import type { Logger } from '../../lib/logger.ts';
 import { formatReply, type Reply } from '../../mail/reply.ts';
 import type { DeliveryOptions } from '../options.ts';
-import { type ClientOptions, SmtpClient, type TlsUsed } from './client.ts';
+import { type ClientOptions, SmtpClient } from './client.ts';
 import { ConnectionPool } from './pool.ts';
 import { SessionError } from './session-error.ts';
 import { relayName, reply, type Target } from './targets.ts';
@@ -175,11 +175,4 @@ function modeOf(target: Target, protection: Protection): ClientOptions['tls'] {
 
 function keyOf(target: Target, protection: Protection): string {
   return `${relayName(target)} ${target.tls} ${protection}`;
-}
-
-/** For the log: `TLSv1.3 TLS_AES_256_GCM_SHA384 verified`. */
-export function describeTls(used: TlsUsed | undefined): string {
-  if (!used) return 'none';
-  const verified = used.verified === true ? 'verified' : `unverified (${used.verified})`;
-  return `${used.version} ${used.cipher} ${verified}`;
 }

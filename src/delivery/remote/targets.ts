@@ -20,7 +20,12 @@ export interface Target extends Endpoint {
 
 export type Destination =
   | { readonly is: 'targets'; readonly targets: readonly Target[] }
-  | { readonly is: 'deferred' | 'failed'; readonly reply: Reply };
+  | {
+      readonly is: 'deferred' | 'failed';
+      readonly reply: Reply;
+      /** For the log only: it may name our resolvers. */
+      readonly reason?: string;
+    };
 
 export interface TargetsOptions {
   readonly delivery: DeliveryOptions;
@@ -61,7 +66,8 @@ export async function targetsOf(
     return { is: 'failed', reply: refusal(found, nextHop) };
   } catch (error) {
     if (!(error instanceof DnsTemporaryError)) throw error;
-    return { is: 'deferred', reply: reply(451, '4.4.3', `DNS gave no answer for ${relay?.host ?? nextHop}`) };
+    const text = `DNS gave no answer for ${relay?.host ?? nextHop}`;
+    return { is: 'deferred', reply: reply(451, '4.4.3', text), reason: error.message };
   }
 }
 
