@@ -206,6 +206,13 @@ export class Selected {
     }
   }
 
+  /** The client has just been given these flags by FETCH. */
+  toldFlags(message: Message): void {
+    if (this.#flags.size === 0) return;
+    const waiting = this.#flags.get(message.uid);
+    if (waiting && waiting.message.modSeq <= message.modSeq) this.#flags.delete(message.uid);
+  }
+
   get hasPending(): boolean {
     return (
       this.#deleted ||

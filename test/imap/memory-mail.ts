@@ -369,7 +369,7 @@ function meets({ message, bytes }: Stored, criteria: SearchCriteria): boolean {
   if ('uid' in criteria) return inRanges(message.uid, criteria.uid, Number.POSITIVE_INFINITY);
   if ('header' in criteria) {
     const values = fieldTexts(summarise(bytes).header ?? bytes, criteria.header);
-    return values.some((value) => value.toLowerCase().includes(criteria.contains.toLowerCase()));
+    return values.some((value) => includesText([value], criteria.contains));
   }
   if ('text' in criteria) {
     const { structure } = summarise(bytes);
@@ -397,7 +397,7 @@ function meets({ message, bytes }: Stored, criteria: SearchCriteria): boolean {
 
 export class MemoryMail implements MailStore {
   readonly #options: MemoryOptions;
-  readonly accounts = new Map<AccountId, MemoryAccount>();
+  readonly accounts: Map<AccountId, MemoryAccount> = new Map();
 
   constructor(options: MemoryOptions = {}) {
     this.#options = options;

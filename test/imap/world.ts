@@ -11,7 +11,7 @@ import { type Clock, systemClock } from '../../src/lib/clock.ts';
 import { SocketLineConnection } from '../../src/net/line-connection.ts';
 import { createSasl } from '../../src/sasl/index.ts';
 import type { MailboxId, MailStore } from '../../src/store/store.ts';
-import { type MemoryDirectory, memoryDirectory } from '../directory/memory-directory.ts';
+import { domain, type MemoryDirectory, memoryDirectory } from '../directory/memory-directory.ts';
 import { Openings, type Place, testCertificates } from '../net/world.ts';
 import { type Line, recordingLog } from '../tls/log.ts';
 import { type MemoryAccount, MemoryMail, type MemoryOptions } from './memory-mail.ts';
@@ -65,7 +65,7 @@ export class ImapWorld {
     const certificates = await shared;
     const accounts = await memoryDirectory({
       accounts: { [ALICE]: PASSWORD, 'testimap2@example.org': 'testimap2' },
-      settings: { defaultDomain: 'example.org' },
+      settings: { defaultDomain: domain('example.org') },
       ...(changes.cramMd5 ? { keyFile: join(directory, 'key') } : {}),
     });
     const { log, lines } = recordingLog();

@@ -134,6 +134,8 @@ class Printer {
   readonly batch: number;
   readonly #session: ImapSession;
   readonly #attributes: readonly FetchAttribute[];
+  /** Who gets this response knows all that a later one about the same change would say. */
+  readonly #tellsFlags: boolean;
   /** Names of the items that are asked for. */
   readonly #shown: ReadonlySet<string>;
   readonly #summaries: boolean;
@@ -144,6 +146,8 @@ class Printer {
     this.#session = session;
     this.#attributes = args.items.map((wanted) => wanted.attribute);
     this.#shown = new Set(args.items.map((wanted) => wanted.name));
+    this.#tellsFlags =
+      this.#shown.has('FLAGS') && (this.#shown.has('MODSEQ') || !session.enabled.has('CONDSTORE'));
     this.#summaries = this.#attributes.some((attribute) => attribute.needs === 'summary');
     this.#headers = this.#attributes.some((attribute) => attribute.needs === 'header');
     this.#setsSeen =
@@ -176,6 +180,7 @@ class Printer {
       }
       const flags = this.#flags(message.flags, selected.isRecent(message.uid));
       const fetched = new FetchedMessage({ store, mailbox: selected.id, message, flags, summary, header });
+      if (this.#tellsFlags) selected.toldFlags(message);
       const line = this.#line(fetched, newlySeen.has(message.uid));
       if (typeof line === 'string') out.add(line);
       else await line;
