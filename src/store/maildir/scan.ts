@@ -119,7 +119,7 @@ function settleStrangers(account: MaildirAccount, folder: Folder, found: Map<str
     found.delete(base);
   }
   const taken = account.index.prepare<[number]>(
-    'SELECT 1 FROM messages WHERE id = ?1 UNION ALL SELECT 1 FROM tombstones WHERE id = ?1',
+    'SELECT 1 FROM messages WHERE id = ? UNION ALL SELECT 1 FROM tombstones WHERE id = ?',
   );
   const given = new Set<number>();
   const strangers: Stranger[] = [];
@@ -134,7 +134,8 @@ function settleStrangers(account: MaildirAccount, folder: Folder, found: Map<str
       continue;
     }
     let uid = name.uid?.validity === folder.uidValidity ? name.uid.uid : 0;
-    if (uid >= folder.uidMark || given.has(uid) || (uid > 0 && taken.get(folder.id(uid)))) uid = 0;
+    if (uid >= folder.uidMark || given.has(uid) || (uid > 0 && taken.get(folder.id(uid), folder.id(uid))))
+      uid = 0;
     given.add(uid);
     strangers.push({ ...file, name, stats, uid });
   }
