@@ -38,7 +38,7 @@ test(`killed ${ROUNDS} times at random moments: what was accepted is there once`
   const done = new Set<string>();
   let found = 0;
   for (let round = 0; round < ROUNDS; round++) {
-    for (const line of await run(directory, 30 + Math.random() * 300)) {
+    for (const line of await run(directory, 20 + Math.random() * 150)) {
       const [what, id = '', number, n, size] = line.split(' ');
       if (what === 'accepted') accepted.set(id as QueueId, `${number} ${n} `.padEnd(Number(size), '.'));
       if (what === 'tried') tried.add(id);

@@ -38,10 +38,13 @@ async function work(
   clock: ManualClock,
   chance: () => number,
   promised: Promised,
+  beforeRound: (round: number) => void,
 ): Promise<void> {
   const { accepted, done, tried, half } = promised;
   for (let round = 0; round < 12; round++) {
-    await Promise.all(
+    beforeRound(round);
+    // All of them, also those that end after the first has failed: the picture of the disk is taken afterwards.
+    const added = await Promise.allSettled(
       Array.from({ length: 4 }, async (_, n) => {
         const body = `round ${round} number ${n} `.padEnd(
           chance() < 0.15 ? 4000 : 20 + Math.floor(chance() * 2500),
@@ -51,6 +54,7 @@ async function work(
         accepted.set(await add(queue, to, body), { body, to });
       }),
     );
+    for (const one of added) if (one.status === 'rejected') throw one.reason;
     const now = clock.now().getTime();
     for (const job of await queue.claim(now, now + 60_000, 10)) {
       const { id } = job.message;
@@ -101,7 +105,7 @@ async function examine(directory: string, clock: ManualClock, promised: Promised
   await queue.close();
 }
 
-const SEEDS = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16];
+const SEEDS = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12];
 
 test.each(SEEDS)('after a power cut every accepted message is there once (seed %i)', async (seed) => {
   const chance = random(seed);
@@ -116,20 +120,25 @@ test.each(SEEDS)('after a power cut every accepted message is there once (seed %
     if (count === end) files.cut();
     return count >= end ? new Error('the power is off') : undefined;
   };
-  await work(queue, clock, chance, promised).catch(() => undefined);
+  // The index may be lost, know more than the journal, or be from long ago: its commits are not synced.
+  const fate = seed % 3 === 0 ? 'lost' : seed % 3 === 1 ? 'ahead' : 'old';
+  const saved = Math.floor(chance() * 8);
+  await work(queue, clock, chance, promised, (round) => {
+    if (fate === 'old' && round <= saved) copyIndex(directory, left);
+  }).catch(() => undefined);
   files.cut();
-  const luck = [0, 0.5, 1][seed % 3] ?? 0;
+  if (fate === 'ahead') copyIndex(directory, left);
+  const luck = [0, 0.5, 1][Math.floor(chance() * 3)] ?? 0;
   files.image(directory, left, () => chance() < luck);
-  // Half the time the index is lost, half the time it knows more than the journal.
-  const index = join(directory, 'index.sqlite');
-  if (seed % 2 === 0)
-    for (const suffix of ['', '-wal', '-shm']) copy(`${index}${suffix}`, join(left, `index.sqlite${suffix}`));
   await queue.close().catch(() => undefined);
   await examine(left, clock, promised);
   rmSync(directory, { recursive: true });
   rmSync(left, { recursive: true });
 });
 
-function copy(from: string, to: string): void {
-  if (existsSync(from)) cpSync(from, to);
+function copyIndex(from: string, to: string): void {
+  for (const name of ['index.sqlite', 'index.sqlite-wal', 'index.sqlite-shm']) {
+    rmSync(join(to, name), { force: true });
+    if (existsSync(join(from, name))) cpSync(join(from, name), join(to, name));
+  }
 }
