@@ -55,10 +55,10 @@ test('reads: list, status, fetch, download, search', async () => {
   expect(messages[0]?.envelope?.from?.[0]).toMatchObject({ name: 'Jörg', address: 'j@example.org' });
   expect(messages[1]?.bodyStructure?.childNodes?.[1]?.type).toBe('text/csv');
   expect(messages[0]?.emailId).toBeDefined();
-  const { content, meta } = await client.download('2', '2');
+  const { content = [], meta } = await client.download('2', '2');
   const chunks: Buffer[] = [];
-  for await (const chunk of content) chunks.push(chunk as Buffer);
-  expect([Buffer.concat(chunks).toString(), meta.filename]).toEqual(['1;2\n', 'a.csv']);
+  for await (const chunk of content) chunks.push(chunk);
+  expect([Buffer.concat(chunks).toString(), meta?.filename]).toEqual(['1;2\n', 'a.csv']);
   expect(await client.search({ or: [{ subject: 'grüße' }, { body: 'nothing' }] })).toEqual([1]);
   expect(await client.getQuota('INBOX')).toBeTruthy();
 });
@@ -92,6 +92,7 @@ test('changedSince', async () => {
   const client = await connect();
   await client.mailboxOpen('INBOX');
   const status = await client.status('INBOX', { highestModseq: true });
+  if (!status) throw new Error('no status');
   await client.messageFlagsAdd('2', ['\\Answered']);
   const changed = await client.fetchAll('1:*', { flags: true }, { changedSince: status.highestModseq ?? 0n });
   expect(changed.map((message) => message.seq)).toEqual([2]);
