@@ -10,8 +10,8 @@ export async function checkReversePath(
   account: AccountId,
   from: ReversePath,
 ): Promise<void> {
-  if (from === null) throw new SmtpError(553, '5.7.1', 'Sender address needed: you are logged in');
-  if (!(await allowed(directory, account, from)))
+  // Read receipts have the null reverse-path (RFC 8098 3); the From field is checked all the same.
+  if (from !== null && !(await allowed(directory, account, from)))
     throw new SmtpError(553, '5.7.1', 'Sender address not owned by the account that is logged in');
 }
 

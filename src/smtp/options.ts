@@ -45,7 +45,8 @@ export const smtpOptions: z.ZodType<SmtpOptions, object> = z.strictObject({
     .enum(['refuse', 'normalise'])
     .default('refuse')
     .describe(
-      'Lone CR or LF in a message, as SMTP smuggling uses them: refuse the message, or make them CRLF.',
+      'Lone CR or LF in a message, as SMTP smuggling uses them: refuse the message, or make them CRLF. Where a user has ' +
+        'logged in, refuse only refuses a lone LF; a lone CR becomes a space, as some mail programs need it.',
     ),
   unauthorizedPipelining: z
     .enum(['refuse', 'allow'])

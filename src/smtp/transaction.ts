@@ -8,6 +8,7 @@ import { authors } from './authors.ts';
 import { type Client, mayRelay, type SmtpRoom } from './client.ts';
 import { countReceived, deliveredTo } from './header.ts';
 import { asRefusal, Incoming } from './incoming.ts';
+import type { BareNewline } from './line-ends.ts';
 import { type MailParameters, parseMailParameters, parseRcptParameters } from './parameters.ts';
 import { parseForwardPath, parseReversePath, splitArguments } from './path.ts';
 import { type AcceptedRecipient, finalRecipients } from './recipients.ts';
@@ -136,7 +137,7 @@ export class Transaction {
       const draft = queue.draft();
       const incoming = new Incoming(draft, {
         maxSize: settings.maxMessageSize,
-        bareNewline: this.#parameters.body === 'binarymime' ? 'binary' : settings.bareNewline,
+        bareNewline: this.#bareNewline(),
         trace: finalTrace + this.#received(draft.id),
         header: (section, extent) => this.#judgeHeader(section, extent, draft.id, mailbox),
       });
@@ -144,6 +145,13 @@ export class Transaction {
     } catch (error) {
       throw asRefusal(error);
     }
+  }
+
+  #bareNewline(): BareNewline {
+    if (this.#parameters.body === 'binarymime') return 'binary';
+    const { bareNewline } = this.#room.settings;
+    // RFC 6409 8: a submission server may mend what a user's mail program gets wrong.
+    return bareNewline === 'refuse' && this.#client.account !== null ? 'refuse-lf' : bareNewline;
   }
 
   async #commit(incoming: Incoming, envelope: NewMessage): Promise<Reply> {

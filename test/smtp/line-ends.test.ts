@@ -46,6 +46,17 @@ test('normalises each to one CRLF, however the input is cut', () => {
   );
 });
 
+test('refuse-lf: a lone CR is a space, a lone LF refuses, however the input is cut', () => {
+  fc.assert(
+    fc.property(text, fc.boolean(), (content, whole) => {
+      const got = run('refuse-lf', whole ? [content] : [...content]);
+      const loneLf = /(?<!\r)\n/.test(content);
+      expect(got).toBe(loneLf ? 'bare' : ended(content.replace(/\r(?!\n)/g, ' ')));
+    }),
+    { numRuns: 3000 },
+  );
+});
+
 test('binary content stays as it is (RFC 3030 3)', () => {
   fc.assert(
     fc.property(text, (content) => {

@@ -205,7 +205,7 @@ describe('senders (RFC 6409 6.1)', () => {
     ['sales@example.org', '250 2.1.0'],
     ['bob@example.org', '553 5.7.1'],
     ['alice@elsewhere.test', '553 5.7.1'],
-    ['', '553 5.7.1'],
+    ['', '250 2.1.0'],
   ])('MAIL FROM:<%s> is %s', async (from, reply) => {
     const talker = await loggedIn();
     expect(await talker.say(`MAIL FROM:<${from}>`)).toMatch(new RegExp(`^${reply} `));
