@@ -36,12 +36,17 @@ export class ManualClock implements Clock {
         reject(signal.reason);
         return;
       }
+      // No time has to pass for that.
+      if (ms <= 0) {
+        resolve();
+        return;
+      }
       const onAbort = (): void => {
         this.#sleepers.delete(sleeper);
         reject(signal?.reason);
       };
       const sleeper: Sleeper = {
-        until: this.#now + Math.max(ms, 0),
+        until: this.#now + ms,
         order: this.#order++,
         wake: () => {
           this.#sleepers.delete(sleeper);
