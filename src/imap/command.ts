@@ -2,7 +2,7 @@ import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { LineConnection } from '../net/connection.ts';
 import type { Sasl, SaslContext, SaslStep } from '../sasl/sasl.ts';
-import type { AccountStore, Flag, MailStore, Message } from '../store/store.ts';
+import type { AccountStore, MailStore, Message } from '../store/store.ts';
 import type { FlagText } from './flag-text.ts';
 import type { ImapOptions } from './options.ts';
 import type { Parser } from './parser.ts';
@@ -17,7 +17,7 @@ import type { Selected } from './selected.ts';
 export type State = 'not-authenticated' | 'authenticated' | 'selected';
 
 /** What a client can switch on with ENABLE (RFC 5161), or by using it (CONDSTORE, RFC 7162 3.1). */
-export type Feature = 'CONDSTORE' | 'QRESYNC' | 'IMAP4REV2';
+export type Feature = 'CONDSTORE' | 'QRESYNC' | 'IMAP4rev2';
 
 /** What all sessions of one server share. */
 export interface ImapWorld {
@@ -70,10 +70,10 @@ export interface ImapSession {
   deselect(): void;
   /** Tells the client what has changed in the selected mailbox. */
   tell(expunges: 'now' | 'later'): Promise<void>;
+  /** `(\Seen …)` as this client sees it; announces keywords that it has not heard of. */
+  flagList(message: Message): string;
   /** `FETCH` response text for flags that changed: FLAGS, with UID and MODSEQ where the client wants them. */
   flagsOf(message: Message, also: { readonly uid: boolean }): string;
-  /** Announces keywords that the client has not heard of. */
-  tellKeywords(flags: readonly Flag[]): void;
   /** Takes in messages that this session itself has put into the selected mailbox. */
   catchUp(): Promise<void>;
   /** The command wants the connection closed after its answer. */

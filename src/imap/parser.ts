@@ -63,7 +63,7 @@ export interface CommandSource {
 }
 
 export interface ParserOptions {
-  /** Quoted strings and mailbox names are UTF-8: the client enabled UTF8=ACCEPT or IMAP4rev2. */
+  /** Quoted strings and mailbox names are UTF-8: the client enabled IMAP4rev2. */
   readonly utf8?: boolean;
 }
 
@@ -217,7 +217,10 @@ export class Parser {
     if (bytes.some((byte) => byte >= 0x80)) {
       // Not allowed before UTF-8 is enabled, but its meaning is plain (RFC 9051 5.1).
       if (!isUtf8(bytes)) this.fail('The mailbox name is not UTF-8');
-      return netUnicode(text);
+      const name = netUnicode(text);
+      // Who speaks UTF-8 must know it; with names that changed on the way the client would lose track (RFC 9051 5.1).
+      if (this.utf8 && name !== text) throw new ImapNo('The mailbox name is not normalised (NFC)', 'CANNOT');
+      return name;
     }
     if (this.utf8) return netUnicode(text);
     const decoded = decodeModifiedUtf7(text);
@@ -387,7 +390,7 @@ export class Parser {
       this.#at++;
     }
     const bytes = this.#bytes.subarray(start + 1, this.#at++);
-    // RFC 6855 3: such octets are a syntax error. Before that is enabled they are tolerated as what they are.
+    // Before UTF-8 is enabled, 8-bit octets are no syntax at all, and tolerated as what they are.
     if (this.utf8 && !isUtf8(bytes)) this.fail('The string is not UTF-8', start);
     return plain ? bytes : Buffer.from(bytes.toString('latin1').replace(/\\(.)/g, '$1'), 'latin1');
   }

@@ -57,8 +57,8 @@ export async function tellSince(session: ImapSession, qresync: Qresync): Promise
     for (const message of batch) {
       const sequence = selected.sequenceOf(message.uid);
       if (sequence === 0) continue;
-      session.tellKeywords(message.flags);
-      out.untagged(`${sequence} FETCH ${session.flagsOf(message, { uid: true })}`);
+      const flags = session.flagsOf(message, { uid: true });
+      out.untagged(`${sequence} FETCH ${flags}`);
       if (out.full) await out.flush();
     }
   }

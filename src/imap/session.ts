@@ -5,7 +5,7 @@ import type { LineConnection } from '../net/connection.ts';
 import { ConnectionLost, IdleTimeout } from '../net/errors.ts';
 import { HandshakeError } from '../net/handshake.ts';
 import type { SaslContext, SaslStep } from '../sasl/sasl.ts';
-import { type AccountStore, type Flag, type Message, StoreError } from '../store/store.ts';
+import { type AccountStore, type Message, StoreError } from '../store/store.ts';
 import type { Command, Feature, ImapSession, ImapWorld, Ok, State } from './command.ts';
 import { CommandReader, type Received } from './command-reader.ts';
 import { ImapBad, ImapNo, toImapNo } from './errors.ts';
@@ -89,7 +89,7 @@ export class Session implements ImapSession {
   }
 
   get names(): 'utf7' | 'utf8' {
-    return this.#enabled.has('IMAP4REV2') ? 'utf8' : 'utf7';
+    return this.#enabled.has('IMAP4rev2') ? 'utf8' : 'utf7';
   }
 
   get plaintextAllowed(): boolean {
@@ -191,19 +191,21 @@ export class Session implements ImapSession {
     this.#ending = { reason: 'logout', farewell: null };
   }
 
-  flagsOf(message: Message, also: { readonly uid: boolean }): string {
-    const condstore = this.#enabled.has('CONDSTORE');
-    const recent = this.#selected?.isRecent(message.uid) === true && !this.#enabled.has('IMAP4REV2');
-    // RFC 7162 3.2.4: UID and MODSEQ from the first CONDSTORE enabling command on; RFC 9051 7.5.2: UID.
-    const uid = also.uid || condstore || this.#enabled.has('IMAP4REV2') ? `UID ${message.uid} ` : '';
-    const modSeq = condstore ? ` MODSEQ (${message.modSeq})` : '';
-    return `(${uid}FLAGS ${this.world.flagText.of(message.flags, recent)}${modSeq})`;
+  flagList(message: Message): string {
+    const selected = this.#selected;
+    if (selected?.hasNewKeywords(message.flags))
+      for (const line of flagLines(selected)) this.out.untagged(line);
+    // IMAP4rev2 knows no \Recent (RFC 9051 appendix E, 12).
+    const recent = selected?.isRecent(message.uid) === true && !this.#enabled.has('IMAP4rev2');
+    return this.world.flagText.of(message.flags, recent);
   }
 
-  tellKeywords(flags: readonly Flag[]): void {
-    const selected = this.#selected;
-    if (!selected?.hasNewKeywords(flags)) return;
-    for (const line of flagLines(selected)) this.out.untagged(line);
+  flagsOf(message: Message, also: { readonly uid: boolean }): string {
+    const condstore = this.#enabled.has('CONDSTORE');
+    // RFC 7162 3.2.4: UID and MODSEQ from the first CONDSTORE enabling command on; RFC 9051 7.5.2: UID.
+    const uid = also.uid || condstore || this.#enabled.has('IMAP4rev2') ? `UID ${message.uid} ` : '';
+    const modSeq = condstore ? ` MODSEQ (${message.modSeq})` : '';
+    return `(${uid}FLAGS ${this.flagList(message)}${modSeq})`;
   }
 
   async tell(expunges: 'now' | 'later'): Promise<void> {
@@ -391,7 +393,7 @@ export class Session implements ImapSession {
 
   async #tellAdded(selected: Selected): Promise<void> {
     this.out.untagged(`${selected.exists} EXISTS`);
-    if (this.#enabled.has('IMAP4REV2')) return;
+    if (this.#enabled.has('IMAP4rev2')) return;
     const claimed = await this.#claimRecent(selected);
     if (claimed !== undefined) selected.markRecent(claimed);
     this.out.untagged(`${selected.recentCount} RECENT`);
@@ -413,8 +415,8 @@ export class Session implements ImapSession {
     for (const message of messages) {
       const sequence = selected.sequenceOf(message.uid);
       if (sequence === 0) continue;
-      this.tellKeywords(message.flags);
-      this.out.untagged(`${sequence} FETCH ${this.flagsOf(message, { uid: false })}`);
+      const flags = this.flagsOf(message, { uid: false });
+      this.out.untagged(`${sequence} FETCH ${flags}`);
       if (this.out.full) await this.out.flush();
     }
   }

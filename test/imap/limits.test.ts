@@ -31,6 +31,7 @@ describe('lists', () => {
       'ESEARCH',
       'ID',
       'IDLE',
+      'IMAP4rev2',
       'LIST-EXTENDED',
       'LIST-STATUS',
       'LITERAL+',

@@ -1,16 +1,17 @@
 import { type Command, command, type Feature } from '../command.ts';
 
-/** What ENABLE turns on here; QRESYNC brings CONDSTORE with it (RFC 7162 3.2.3). */
+/** What ENABLE turns on here. */
 const FEATURES: ReadonlyMap<string, Feature> = new Map([
   ['CONDSTORE', 'CONDSTORE'],
   ['QRESYNC', 'QRESYNC'],
+  ['IMAP4REV2', 'IMAP4rev2'],
 ]);
 
 /** ENABLE (RFC 5161, RFC 9051 6.3.1). Unknown names are ignored. */
 export const enable: Command = command({
   name: 'ENABLE',
   states: ['authenticated', 'selected'],
-  capability: ['ENABLE', 'CONDSTORE', 'QRESYNC'],
+  capability: ['ENABLE', 'IMAP4rev2', 'CONDSTORE', 'QRESYNC'],
 
   parse(p) {
     const names: string[] = [];
@@ -24,9 +25,10 @@ export const enable: Command = command({
     for (const name of new Set(names)) {
       const feature = FEATURES.get(name);
       if (!feature || session.enabled.has(feature)) continue;
-      if (feature === 'QRESYNC') session.enable(feature);
-      session.enableCondstore();
-      enabled.push(name);
+      // QRESYNC brings CONDSTORE with it (RFC 7162 3.2.3).
+      if (feature !== 'IMAP4rev2') session.enableCondstore();
+      session.enable(feature);
+      enabled.push(feature);
     }
     session.out.untagged(enabled.length > 0 ? `ENABLED ${enabled.join(' ')}` : 'ENABLED');
     return undefined;

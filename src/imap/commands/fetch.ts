@@ -1,5 +1,5 @@
 import { ConnectionLost } from '../../net/errors.ts';
-import type { Flag, Message, ModSeq, Summary, Uid, UidRange } from '../../store/store.ts';
+import type { Message, ModSeq, Summary, Uid, UidRange } from '../../store/store.ts';
 import { type Command, command, type ImapSession, type Ok } from '../command.ts';
 import { ImapBad, ImapNo } from '../errors.ts';
 import { fetchItems } from '../fetch/index.ts';
@@ -178,7 +178,7 @@ class Printer {
         this.gone = true;
         continue;
       }
-      const flags = this.#flags(message.flags, selected.isRecent(message.uid));
+      const flags = this.#session.flagList(message);
       const fetched = new FetchedMessage({ store, mailbox: selected.id, message, flags, summary, header });
       if (this.#tellsFlags) selected.toldFlags(message);
       const line = this.#line(fetched, newlySeen.has(message.uid));
@@ -186,11 +186,6 @@ class Printer {
       else await line;
       if (out.full) await out.flush();
     }
-  }
-
-  #flags(flags: readonly Flag[], recent: boolean): string {
-    this.#session.tellKeywords(flags);
-    return this.#session.world.flagText.of(flags, recent);
   }
 
   /** Sets \Seen; the messages as they are then. The client is told with the same response (RFC 9051 6.4.5). */

@@ -16,6 +16,7 @@ const SELECT_OPTIONS: readonly string[] = [
   'RECURSIVEMATCH',
   'SPECIAL-USE',
 ] satisfies SelectOption[];
+const NONE: ReadonlySet<string> = new Set();
 const RETURN_OPTIONS: readonly string[] = ['SUBSCRIBED', 'CHILDREN', 'SPECIAL-USE'];
 
 export const USE_ATTRIBUTES: Readonly<Record<SpecialUse, string>> = {
@@ -72,10 +73,8 @@ export const list: Command = command({
       const childInfo =
         args.select.has('RECURSIVEMATCH') && hidesMatch(entry.path, entries, args.select, matching, wanted);
       if (!chosen && !childInfo) continue;
-      const attributes = attributesOf(entry, args, parents);
       const extended = childInfo ? ' ("CHILDINFO" ("SUBSCRIBED"))' : '';
-      const name = mailboxName(entry.path, session.names);
-      out.untagged(`LIST (${attributes.join(' ')}) "${SEPARATOR}" ${name}${extended}`);
+      out.untagged(`${line(session, entry, attributesOf(entry, args, parents))}${extended}`);
       if (args.status && entry.mailbox?.selectable) {
         const mailbox = await store.mailbox(entry.path);
         if (mailbox?.selectable) await tellStatus(session, mailbox, args.status);
@@ -85,6 +84,29 @@ export const list: Command = command({
     return undefined;
   },
 });
+
+/** The LIST response of one mailbox, which SELECT gives in IMAP4rev2 (RFC 9051 6.3.2). */
+export async function listLine(session: ImapSession, path: string): Promise<string | undefined> {
+  const entries = await allEntries(session, false);
+  const entry = entries.find((each) => each.path === path);
+  const asked = { form: 'extended', select: NONE, returned: new Set(['SUBSCRIBED']) } as const;
+  return (
+    entry &&
+    line(
+      session,
+      entry,
+      attributesOf(
+        entry,
+        asked,
+        parentsOf(entries, () => true),
+      ),
+    )
+  );
+}
+
+function line({ names }: ImapSession, { path }: Entry, attributes: readonly string[]): string {
+  return `LIST (${attributes.join(' ')}) "${SEPARATOR}" ${mailboxName(path, names)}`;
+}
 
 function parse(p: Parser): Arguments {
   let form: 'basic' | 'extended' = 'basic';
@@ -185,7 +207,11 @@ function hidesMatch(
   );
 }
 
-function attributesOf(entry: Entry, args: Arguments, parents: ReadonlySet<string>): string[] {
+function attributesOf(
+  entry: Entry,
+  args: Pick<Arguments, 'form' | 'select' | 'returned'>,
+  parents: ReadonlySet<string>,
+): string[] {
   const attributes: string[] = [];
   if (!entry.mailbox?.selectable) {
     if (args.form === 'extended') attributes.push('\\NonExistent');

@@ -7,6 +7,7 @@ import { parseSearchProgram, type SearchProgram } from '../search-program.ts';
 import { formatSet } from '../sequence-set.ts';
 
 type Result = 'MIN' | 'MAX' | 'ALL' | 'COUNT' | 'SAVE';
+const ALL: ReadonlySet<string> = new Set(['ALL']);
 const RESULTS: readonly string[] = ['MIN', 'MAX', 'ALL', 'COUNT', 'SAVE'] satisfies Result[];
 /** Numbers in one chunk of a SEARCH response. */
 const CHUNK = 4000;
@@ -39,7 +40,9 @@ export const search: Command = command({
       throw error;
     }
     const numbers = args.by === 'uid' ? uids : uids.map((uid) => selected.sequenceOf(uid));
-    if (args.results) await extended(session, args, args.results, uids, numbers);
+    // IMAP4rev2 has but one form of the answer (RFC 9051 appendix E, 4).
+    const results = args.results ?? (session.enabled.has('IMAP4rev2') ? ALL : null);
+    if (results) await extended(session, args, results, uids, numbers);
     else await plain(session, args, uids, numbers);
     return args.program.sequences ? { expunges: 'later' } : undefined;
   },

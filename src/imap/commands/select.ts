@@ -5,6 +5,7 @@ import { flagLines } from '../flag-lines.ts';
 import type { Parser } from '../parser.ts';
 import { parseQresync, type Qresync, tellSince } from '../qresync.ts';
 import { Selected } from '../selected.ts';
+import { listLine } from './list.ts';
 
 type Access = 'read-write' | 'read-only';
 
@@ -90,9 +91,14 @@ async function describe(session: ImapSession, selected: Selected): Promise<void>
   const { mailbox } = selected;
   for (const line of flagLines(selected)) out.untagged(line);
   out.untagged(`${selected.exists} EXISTS`);
-  out.untagged(`${selected.recentCount} RECENT`);
-  const unseen = await firstUnseen(session, mailbox);
-  if (unseen > 0) out.untagged(`OK [UNSEEN ${unseen}] First unseen`);
+  if (session.enabled.has('IMAP4rev2')) {
+    const line = await listLine(session, mailbox.path);
+    if (line !== undefined) out.untagged(line);
+  } else {
+    out.untagged(`${selected.recentCount} RECENT`);
+    const unseen = await firstUnseen(session, mailbox);
+    if (unseen > 0) out.untagged(`OK [UNSEEN ${unseen}] First unseen`);
+  }
   out.untagged(`OK [UIDVALIDITY ${mailbox.uidValidity}] UIDs valid`);
   out.untagged(`OK [UIDNEXT ${Math.max(mailbox.uidNext, selected.lastUid + 1)}] Next UID`);
   out.untagged(`OK [HIGHESTMODSEQ ${mailbox.highestModSeq}] Highest mod-sequence`);

@@ -47,8 +47,8 @@ export const store: Command = command({
       const sequence = selected.sequenceOf(message.uid);
       if (sequence === 0) continue;
       if (args.silent === 'told') {
-        session.tellKeywords(message.flags);
-        out.untagged(`${sequence} FETCH ${session.flagsOf(message, { uid: args.by === 'uid' })}`);
+        const flags = session.flagsOf(message, { uid: args.by === 'uid' });
+        out.untagged(`${sequence} FETCH ${flags}`);
       } else if (session.enabled.has('CONDSTORE'))
         // The client knows the flags; it must know their MODSEQ too (RFC 7162 3.1.3).
         out.untagged(`${sequence} FETCH (UID ${message.uid} MODSEQ (${message.modSeq}))`);
@@ -97,8 +97,8 @@ async function tellConflicts(session: ImapSession, uids: readonly number[]): Pro
     for (const message of batch) {
       const sequence = selected.sequenceOf(message.uid);
       if (sequence === 0) continue;
-      session.tellKeywords(message.flags);
-      out.untagged(`${sequence} FETCH ${session.flagsOf(message, { uid: true })}`);
+      const flags = session.flagsOf(message, { uid: true });
+      out.untagged(`${sequence} FETCH ${flags}`);
       if (out.full) await out.flush();
     }
 }
