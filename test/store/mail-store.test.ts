@@ -4,11 +4,17 @@ import { MaildirStore } from '../../src/store/maildir-store.ts';
 import { storeOptions } from '../../src/store/options.ts';
 import { ThreadStore } from '../../src/store/thread-store.ts';
 import { mailStoreContract } from './mail-store.contract.ts';
+import { MemoryStore } from './memory-store.ts';
 import { silent, temporaryDirectory } from './surroundings.ts';
 
 const smallQuota = 2000;
 const quota = async (id: string): Promise<number | null> => (id.startsWith('small') ? smallQuota : null);
 const settings = storeOptions.parse({});
+
+mailStoreContract('in memory', async () => {
+  const store = new MemoryStore(quota);
+  return { store, smallQuota, close: () => store.close() };
+});
 
 mailStoreContract('Maildir, in this thread', async () => {
   const { path, remove } = temporaryDirectory();

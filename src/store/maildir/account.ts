@@ -12,7 +12,7 @@ import { type Keywords, keywordBit, MAX_KEYWORDS, newKeywords } from './flags.ts
 import { CUR, type Folder, type NameOnDisk, NEW, nameOf, PLACES, type Place } from './folder.ts';
 import { FOLDER_FILE, writeFolderFile } from './folder-file.ts';
 import { saveFolder } from './folder-row.ts';
-import { type Index, isDamaged, openIndex, removeIndex } from './index.ts';
+import { type Index, isDamaged, openIndex, removeIndex, SPAN } from './index.ts';
 import { recoverIntents } from './intents.ts';
 import { createMailbox } from './mailboxes.ts';
 import { scanFolder } from './scan.ts';
@@ -143,6 +143,13 @@ export class MaildirAccount {
     return folder;
   }
 
+  /** The folder of a message's key in the index; undefined when it is gone. */
+  folderOfRow(id: number): Folder | undefined {
+    const row = Math.floor(id / SPAN);
+    for (const folder of this.folders.values()) if (folder.row === row) return folder;
+    return undefined;
+  }
+
   directoryOf(folder: { readonly dir: string }): string {
     return folder.dir === '' ? this.maildir : `${this.maildir}/${folder.dir}`;
   }
@@ -198,10 +205,11 @@ export class MaildirAccount {
   }
 
   /**
-   * Makes sure that so many UIDs, one MODSEQ and these keywords may be used: durable before they are shown or stand in
-   * a file name.
+   * Comes before every change of messages. Makes sure that so many UIDs, one MODSEQ and these keywords may be used:
+   * durable before they are shown or stand in a file name.
    */
   reserve(folder: Folder, need: { readonly uids: number; readonly flags?: readonly string[] }): void {
+    this.#index.markUnclean();
     const keywords = need.flags ? this.#keywordsWith(folder, need.flags) : undefined;
     const uids = folder.uidNext + need.uids;
     if (uids > MAX_UID) throw new StoreError('limit', 'This mailbox has used up its message numbers');

@@ -19,7 +19,7 @@ import { removeRows } from './expunge.ts';
 import { composeBase, emailBits } from './file-name.ts';
 import { bitsOf, infoOf, SEEN } from './flags.ts';
 import { CUR, type Folder, NEW } from './folder.ts';
-import { isDamaged } from './index.ts';
+import { isDamaged, SPAN } from './index.ts';
 import { insertRow, type MessageRow, rowOf } from './message-row.ts';
 
 /**
@@ -52,8 +52,8 @@ interface Plan {
   readonly folder: Folder;
   readonly row: MessageRow;
   readonly temporary: string;
-  /** The UID of the torn file that this one replaces; 0 for none. */
-  readonly replaces: number;
+  /** The torn message of this key, when a power cut left one. */
+  readonly replaces: { readonly folder: Folder; readonly row: MessageRow } | null;
   state: 'planned' | 'written' | 'synced' | 'there';
 }
 
@@ -137,14 +137,14 @@ function makePlan(
   planned: number,
 ): Plan | { readonly mailbox: MailboxId; readonly uid: number } {
   const { account, key, into } = arrival;
-  let replaces = 0;
+  let replaces: Plan['replaces'] = null;
   if (key !== undefined) {
     if (account.suspect) account.settle();
     const delivered = account.index
       .prepare<[id: number, torn: number]>('SELECT id, torn FROM deliveries WHERE key = ?')
       .get(key);
     if (delivered && !delivered[1]) return before(account, delivered[0]);
-    replaces = delivered?.[0] ?? 0;
+    if (delivered) replaces = tornMessage(account, delivered[0]);
   }
   const folder = 'path' in into ? account.folderAt(into.path) : account.folder(into.mailbox);
   const size = arrival.content.reduce((sum, piece) => sum + pieceSize(piece), 0);
@@ -185,9 +185,8 @@ function makePlan(
 
 /** Where an earlier delivery went; its folder may be gone since. */
 function before(account: MaildirAccount, id: number): { readonly mailbox: MailboxId; readonly uid: number } {
-  for (const folder of account.folders.values())
-    if (id > folder.firstId && id <= folder.lastId) return { mailbox: folder.mailbox, uid: folder.uidOf(id) };
-  return { mailbox: account.inbox.mailbox, uid: account.inbox.uidOf(id) };
+  const folder = account.folderOfRow(id);
+  return { mailbox: (folder ?? account.inbox).mailbox, uid: id % SPAN };
 }
 
 function writeFile(plan: Plan, reader: RangeReader, together: boolean): void {
@@ -292,7 +291,8 @@ function commit(plans: ReadonlyMap<number, Plan>, answers: (Arrived | undefined)
 function insert(account: MaildirAccount, plans: readonly Plan[]): MessageRow[] {
   const { index } = account;
   const folders = [...new Set(plans.map(({ folder }) => folder))];
-  return account.write('later', folders, () => {
+  const counted = new Set([...folders, ...plans.flatMap(({ replaces }) => replaces?.folder ?? [])]);
+  return account.write('later', [...counted], () => {
     for (const folder of folders) folder.modSeq++;
     const rows = plans.map(({ arrival, folder, row: plan, replaces }) => {
       const row = { ...plan, modSeq: folder.modSeq };
@@ -305,7 +305,7 @@ function insert(account: MaildirAccount, plans: readonly Plan[]): MessageRow[] {
           .prepare('INSERT OR REPLACE INTO deliveries VALUES (?, ?, ?, 0)')
           .run(arrival.key, row.id, row.savedDate);
       }
-      if (replaces > 0) removeTorn(account, replaces);
+      if (replaces) removeRows(account, replaces.folder, [replaces.row]);
       return row;
     });
     for (const folder of folders)
@@ -321,12 +321,12 @@ function insert(account: MaildirAccount, plans: readonly Plan[]): MessageRow[] {
   });
 }
 
-function removeTorn(account: MaildirAccount, id: number): void {
-  for (const folder of account.folders.values()) {
-    if (id <= folder.firstId || id > folder.lastId) continue;
-    const row = rowOf(account.index, folder, folder.uidOf(id));
-    if (row) removeRows(account, folder, [row]);
-  }
+function tornMessage(account: MaildirAccount, id: number): Plan['replaces'] {
+  const folder = account.folderOfRow(id);
+  const row = folder && rowOf(account.index, folder, folder.uidOf(id));
+  if (!row) return null;
+  account.reserve(folder, { uids: 0 });
+  return { folder, row };
 }
 
 /** Copies ranges of files; a file that several messages of a batch lie in is opened once. */

@@ -108,12 +108,16 @@ export class Index {
     return statement as Statement<unknown[], Row>;
   }
 
+  /** Before anything changes, on disk or here: from now on only a scan tells what a crash left. */
+  markUnclean(): void {
+    if (!this.#clean) return;
+    this.#clean = false;
+    this.transaction('wait', () => this.setMeta('clean', 0));
+  }
+
   /** `wait`: committed only when a power cut can no longer take it. */
   transaction<T>(durability: 'wait' | 'later', work: () => T): T {
-    if (this.#clean) {
-      this.#clean = false;
-      this.transaction('wait', () => this.setMeta('clean', 0));
-    }
+    this.markUnclean();
     if (durability === 'wait') this.#db.exec('PRAGMA synchronous = FULL');
     try {
       this.#db.exec('BEGIN IMMEDIATE');

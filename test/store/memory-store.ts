@@ -1,0 +1,522 @@
+import type { AccountId } from '../../src/directory/directory.ts';
+import { type Piece, readPieces } from '../../src/lib/pieces.ts';
+import { type RawMessage, rawMessage } from '../../src/mail/raw-message.ts';
+import { parseDate } from '../../src/message/date.ts';
+import { fold } from '../../src/message/fold.ts';
+import { fieldValues } from '../../src/message/header.ts';
+import type { Part } from '../../src/message/structure.ts';
+import { summarise } from '../../src/message/summary.ts';
+import { bodyText, fieldTexts, includesText, messageText } from '../../src/message/text.ts';
+import { parsePath } from '../../src/store/mailbox-path.ts';
+import { storeOptions } from '../../src/store/options.ts';
+import {
+  type AccountStore,
+  type Change,
+  type Delivery,
+  type EmailId,
+  type Flag,
+  type FlagChange,
+  type FlagResult,
+  type Mailbox,
+  type MailboxId,
+  type MailStore,
+  type Message,
+  type ModSeq,
+  type Quota,
+  type SearchCriteria,
+  type SpecialUse,
+  StoreError,
+  type Summary,
+  type Uid,
+  type UidPair,
+  type UidRange,
+} from '../../src/store/store.ts';
+
+/** The second implementation of the store's contract: all in memory, as plain as it can be, nothing survives. */
+
+interface Stored {
+  message: Message;
+  readonly bytes: Buffer;
+}
+
+interface Box {
+  readonly id: MailboxId;
+  path: string;
+  readonly uidValidity: number;
+  uidNext: number;
+  modSeq: number;
+  firstRecent: number;
+  readonly specialUse: SpecialUse | null;
+  readonly messages: Map<number, Stored>;
+  readonly gone: Map<number, number>;
+  keywords: Flag[];
+}
+
+const SYSTEM = ['\\Seen', '\\Answered', '\\Flagged', '\\Deleted', '\\Draft'];
+const MAX_KEYWORDS = 26;
+
+export class MemoryStore implements MailStore {
+  readonly #accounts = new Map<AccountId, MemoryAccount>();
+  readonly #quotaOf: (id: AccountId) => Promise<number | null>;
+  #ids = 0;
+
+  constructor(quotaOf: (id: AccountId) => Promise<number | null>) {
+    this.#quotaOf = quotaOf;
+  }
+
+  account(id: AccountId): Promise<MemoryAccount> {
+    const account =
+      this.#accounts.get(id) ??
+      new MemoryAccount(
+        id,
+        () => this.#quotaOf(id),
+        () => ++this.#ids,
+      );
+    this.#accounts.set(id, account);
+    return Promise.resolve(account);
+  }
+
+  async deliver(delivery: Delivery): Promise<{ readonly mailbox: MailboxId; readonly uid: Uid }> {
+    if (!/^[A-Za-z0-9-]{1,64}$/.test(delivery.key)) throw new Error(`not a delivery key: ${delivery.key}`);
+    return (await this.account(delivery.account)).deliver(delivery);
+  }
+
+  async remove(id: AccountId): Promise<void> {
+    this.#accounts.delete(id);
+  }
+
+  async close(): Promise<void> {
+    this.#accounts.clear();
+  }
+}
+
+class MemoryAccount implements AccountStore {
+  readonly account: AccountId;
+  readonly #limit: () => Promise<number | null>;
+  readonly #nextId: () => number;
+  readonly #boxes = new Map<string, Box>();
+  readonly #subscribed = new Set<string>();
+  readonly #delivered = new Map<string, Promise<{ readonly mailbox: MailboxId; readonly uid: Uid }>>();
+  readonly #listeners = new Set<(change: Change) => void>();
+
+  constructor(account: AccountId, limit: () => Promise<number | null>, nextId: () => number) {
+    this.account = account;
+    this.#limit = limit;
+    this.#nextId = nextId;
+    for (const { name, use } of [{ name: 'INBOX', use: null }, ...storeOptions.parse({}).defaultFolders]) {
+      this.#make(name, use);
+      this.#subscribed.add(name);
+    }
+  }
+
+  async mailboxes(): Promise<readonly Mailbox[]> {
+    const paths = new Set(this.#boxes.keys());
+    for (const path of this.#boxes.keys()) for (const parent of parentsOf(path)) paths.add(parent);
+    return [...paths].sort().map((path) => this.#describe(path));
+  }
+
+  async mailbox(name: string): Promise<Mailbox | undefined> {
+    return (await this.mailboxes()).find(({ path }) => path === canonical(name));
+  }
+
+  async create(name: string, specialUse?: SpecialUse): Promise<Mailbox> {
+    const path = parsePath(name);
+    if (this.#boxes.has(path)) throw new StoreError('exists', path);
+    for (const parent of parentsOf(path)) if (!this.#boxes.has(parent)) this.#make(parent, null);
+    this.#make(path, specialUse ?? null);
+    return this.#describe(path);
+  }
+
+  async rename(id: MailboxId, name: string): Promise<void> {
+    const from = (await this.mailboxes()).find((mailbox) => mailbox.id === id)?.path;
+    if (from === undefined) throw new StoreError('not-found', id);
+    const to = parsePath(name);
+    if (await this.mailbox(to)) throw new StoreError('exists', to);
+    if (from === 'INBOX') {
+      await this.move(id, [...this.#box(id).messages.keys()] as Uid[], (await this.create(to)).id);
+      return;
+    }
+    if (to.startsWith(`${from}/`)) throw new StoreError('invalid-name', to);
+    for (const parent of parentsOf(to)) if (!this.#boxes.has(parent)) this.#make(parent, null);
+    for (const box of [...this.#boxes.values()]) {
+      if (box.path !== from && !box.path.startsWith(`${from}/`)) continue;
+      this.#boxes.delete(box.path);
+      box.path = to + box.path.slice(from.length);
+      this.#boxes.set(box.path, box);
+      this.#tell({ type: 'mailbox', mailbox: box.id, path: box.path, what: 'renamed' });
+    }
+  }
+
+  async delete(id: MailboxId): Promise<void> {
+    const { path } = this.#box(id);
+    if (path === 'INBOX') throw new StoreError('invalid-name', path);
+    this.#boxes.delete(path);
+    this.#tell({ type: 'mailbox', mailbox: id, path, what: 'deleted' });
+  }
+
+  async subscribe(name: string, subscribed: 'yes' | 'no'): Promise<void> {
+    const path = parsePath(name);
+    if (this.#subscribed.has(path) === (subscribed === 'yes')) return;
+    if (subscribed === 'yes') this.#subscribed.add(path);
+    else this.#subscribed.delete(path);
+    const what = subscribed === 'yes' ? 'subscribed' : 'unsubscribed';
+    this.#tell({ type: 'mailbox', mailbox: this.#boxes.get(path)?.id ?? placeholder(path), path, what });
+  }
+
+  async subscriptions(): Promise<readonly string[]> {
+    return [...this.#subscribed].sort();
+  }
+
+  async append(
+    id: MailboxId,
+    raw: RawMessage,
+    options: { readonly flags: readonly Flag[]; readonly internalDate: number },
+  ): Promise<Message> {
+    const limit = await this.#limit();
+    const bytes = await joined(raw.pieces);
+    return this.#add(this.#box(id), bytes, options, limit);
+  }
+
+  deliver(delivery: Delivery): Promise<{ readonly mailbox: MailboxId; readonly uid: Uid }> {
+    const known = this.#delivered.get(delivery.key);
+    if (known !== undefined) return known;
+    const delivered = (async () => {
+      const limit = await this.#limit();
+      const bytes = await joined(delivery.content);
+      const box = this.#boxes.get(canonical(delivery.mailbox));
+      if (!box) throw new StoreError('not-found', delivery.mailbox);
+      const { mailbox, uid } = this.#add(box, bytes, delivery, limit);
+      return { mailbox, uid };
+    })();
+    this.#delivered.set(delivery.key, delivered);
+    delivered.catch(() => this.#delivered.delete(delivery.key));
+    return delivered;
+  }
+
+  async uids(id: MailboxId): Promise<Uint32Array> {
+    return Uint32Array.from(this.#box(id).messages.keys());
+  }
+
+  async *messages(
+    id: MailboxId,
+    ranges: readonly UidRange[],
+    since?: ModSeq,
+  ): AsyncGenerator<readonly Message[]> {
+    const box = this.#box(id);
+    const found = this.#inRanges(box, ranges).filter(({ modSeq }) => modSeq > (since ?? -1));
+    if (found.length > 0) yield found;
+  }
+
+  async *summaries(id: MailboxId, uids: readonly Uid[]): AsyncGenerator<readonly Summary[]> {
+    yield this.#those(id, uids).map(({ message: { uid }, bytes }) => {
+      const { envelope, body, bodyStructure } = summarise(bytes);
+      return { uid, envelope, body, bodyStructure };
+    });
+  }
+
+  async *headers(
+    id: MailboxId,
+    uids: readonly Uid[],
+  ): AsyncGenerator<readonly { readonly uid: Uid; readonly header: Uint8Array }[]> {
+    yield this.#those(id, uids).map((stored) => ({ uid: stored.message.uid, header: headerOf(stored) }));
+  }
+
+  async structure(id: MailboxId, uid: Uid): Promise<Part> {
+    return summarise(this.#stored(id, uid).bytes).structure;
+  }
+
+  async raw(id: MailboxId, uid: Uid): Promise<RawMessage> {
+    return rawMessage([this.#stored(id, uid).bytes]);
+  }
+
+  async setFlags(id: MailboxId, uids: readonly Uid[], change: FlagChange): Promise<FlagResult> {
+    const box = this.#box(id);
+    const found = this.#those(id, uids);
+    const limit = change.unchangedSince ?? Number.POSITIVE_INFINITY;
+    const free = found.filter(({ message }) => message.modSeq <= limit);
+    const flags = free.length > 0 ? this.#known(box, change.flags, change.mode) : [];
+    const changed: Message[] = [];
+    const modSeq = (box.modSeq + 1) as ModSeq;
+    for (const stored of free) {
+      const { message } = stored;
+      const others = message.flags.filter((flag) => !flags.includes(flag));
+      const next = change.mode === 'set' ? flags : change.mode === 'add' ? [...others, ...flags] : others;
+      if (sameFlags(next, message.flags)) continue;
+      stored.message = { ...message, flags: next, modSeq };
+      changed.push(stored.message);
+    }
+    if (changed.length > 0) {
+      box.modSeq = modSeq;
+      this.#tell({ type: 'flags', mailbox: id, messages: changed });
+    }
+    return {
+      messages: free.map(({ message }) => message),
+      conflicts: found.filter((stored) => !free.includes(stored)).map(({ message }) => message.uid),
+    };
+  }
+
+  async copy(id: MailboxId, uids: readonly Uid[], to: MailboxId): Promise<readonly UidPair[]> {
+    const limit = await this.#limit();
+    return this.#copy(id, uids, to, limit);
+  }
+
+  async move(id: MailboxId, uids: readonly Uid[], to: MailboxId): Promise<readonly UidPair[]> {
+    const pairs = this.#copy(id, uids, to, null);
+    await this.expunge(
+      id,
+      pairs.map(({ from }) => from),
+    );
+    return pairs;
+  }
+
+  async expunge(id: MailboxId, uids: readonly Uid[]): Promise<readonly Uid[]> {
+    const box = this.#box(id);
+    const gone = this.#those(id, uids).map(({ message }) => message.uid);
+    if (gone.length === 0) return [];
+    const modSeq = ++box.modSeq as ModSeq;
+    for (const uid of gone) {
+      box.messages.delete(uid);
+      box.gone.set(uid, modSeq);
+    }
+    this.#tell({ type: 'expunged', mailbox: id, uids: gone, modSeq });
+    return gone;
+  }
+
+  async vanished(id: MailboxId, since: ModSeq): Promise<readonly Uid[]> {
+    const gone = [...this.#box(id).gone].filter(([, modSeq]) => modSeq > since);
+    return gone.map(([uid]) => uid as Uid).sort((a, b) => a - b);
+  }
+
+  async search(id: MailboxId, criteria: SearchCriteria): Promise<readonly Uid[]> {
+    const box = this.#box(id);
+    const found = [...box.messages.values()].filter((stored) => this.#matches(box, stored, criteria));
+    return found.map(({ message }) => message.uid);
+  }
+
+  async claimRecent(id: MailboxId): Promise<Uid> {
+    const box = this.#box(id);
+    const first = box.firstRecent;
+    box.firstRecent = box.uidNext;
+    return first as Uid;
+  }
+
+  async quota(): Promise<Quota> {
+    const all = [...this.#boxes.values()].flatMap(({ messages }) => [...messages.values()]);
+    return { usedBytes: this.#used(), limitBytes: await this.#limit(), messages: all.length };
+  }
+
+  async refresh(id: MailboxId): Promise<void> {
+    this.#box(id);
+  }
+
+  watch(listener: (change: Change) => void): () => void {
+    const own = (change: Change): void => listener(change);
+    this.#listeners.add(own);
+    return () => void this.#listeners.delete(own);
+  }
+
+  #make(path: string, specialUse: SpecialUse | null): void {
+    const number = this.#nextId();
+    const box: Box = {
+      id: `M${number}` as MailboxId,
+      path,
+      uidValidity: 1_700_000_000 + number,
+      uidNext: 1,
+      modSeq: 1,
+      firstRecent: 1,
+      specialUse,
+      messages: new Map(),
+      gone: new Map(),
+      keywords: [],
+    };
+    this.#boxes.set(path, box);
+    this.#tell({ type: 'mailbox', mailbox: box.id, path, what: 'created' });
+  }
+
+  #describe(path: string): Mailbox {
+    const box = this.#boxes.get(path);
+    const messages = [...(box?.messages.values() ?? [])];
+    return {
+      id: box?.id ?? placeholder(path),
+      path,
+      selectable: box !== undefined,
+      uidValidity: box?.uidValidity ?? 0,
+      uidNext: (box?.uidNext ?? 1) as Uid,
+      highestModSeq: (box?.modSeq ?? 1) as ModSeq,
+      total: messages.length,
+      unseen: messages.filter(({ message }) => !message.flags.includes('\\Seen')).length,
+      firstRecent: (box?.firstRecent ?? 1) as Uid,
+      size: messages.reduce((sum, { message }) => sum + message.size, 0),
+      specialUse: box?.specialUse ?? null,
+      subscribed: this.#subscribed.has(path),
+      keywords: box?.keywords ?? [],
+    };
+  }
+
+  #box(id: MailboxId): Box {
+    for (const box of this.#boxes.values()) if (box.id === id) return box;
+    throw new StoreError('not-found', id);
+  }
+
+  #stored(id: MailboxId, uid: Uid): Stored {
+    const stored = this.#box(id).messages.get(uid);
+    if (!stored) throw new StoreError('expunged', String(uid));
+    return stored;
+  }
+
+  #those(id: MailboxId, uids: readonly Uid[]): Stored[] {
+    const { messages } = this.#box(id);
+    return [...new Set(uids)].sort((a, b) => a - b).flatMap((uid) => messages.get(uid) ?? []);
+  }
+
+  #inRanges(box: Box, ranges: readonly UidRange[]): Message[] {
+    const highest = [...box.messages.keys()].at(-1) ?? 0;
+    const all = [...box.messages.values()].map(({ message }) => message);
+    return all.filter(({ uid }) =>
+      ranges.some(({ first, last }) => {
+        const end = last === '*' ? highest : last;
+        return uid >= Math.min(first, end) && uid <= Math.max(first, end);
+      }),
+    );
+  }
+
+  #add(
+    box: Box,
+    bytes: Buffer,
+    options: { readonly flags: readonly Flag[]; readonly internalDate: number; readonly emailId?: EmailId },
+    limit: number | null,
+  ): Message {
+    if (limit !== null && this.#used() + bytes.length > limit) throw new StoreError('over-quota', box.path);
+    const uid = box.uidNext as Uid;
+    const message: Message = {
+      mailbox: box.id,
+      uid,
+      modSeq: (box.modSeq + 1) as ModSeq,
+      emailId: options.emailId ?? (`E${this.#nextId()}` as EmailId),
+      flags: this.#known(box, options.flags, 'add'),
+      internalDate: options.internalDate,
+      savedDate: options.internalDate,
+      size: bytes.length,
+    };
+    box.uidNext++;
+    box.modSeq++;
+    box.messages.set(uid, { message, bytes });
+    this.#tell({ type: 'added', mailbox: box.id, messages: [message] });
+    return message;
+  }
+
+  #copy(id: MailboxId, uids: readonly Uid[], to: MailboxId, limit: number | null): UidPair[] {
+    const target = this.#box(to);
+    const sources = this.#those(id, uids);
+    const bytes = sources.reduce((sum, { message }) => sum + message.size, 0);
+    if (limit !== null && this.#used() + bytes > limit) throw new StoreError('over-quota', target.path);
+    return sources.map((source) => ({
+      from: source.message.uid,
+      to: this.#add(target, source.bytes, source.message, null).uid,
+    }));
+  }
+
+  /** The flags as they are written here; new keywords are remembered. */
+  #known(box: Box, flags: readonly Flag[], mode: FlagChange['mode']): Flag[] {
+    const found = new Set<Flag>();
+    for (const flag of flags) {
+      const lower = flag.toLowerCase();
+      const known = [...SYSTEM, ...box.keywords].find((name) => name.toLowerCase() === lower);
+      if (known) found.add(known);
+      else if (mode !== 'remove' && !flag.startsWith('\\')) found.add(this.#newKeyword(box, flag));
+    }
+    return [...found];
+  }
+
+  #newKeyword(box: Box, flag: Flag): Flag {
+    if (/[\s(){%*"\]\\]/.test(flag)) throw new StoreError('limit', flag);
+    if (box.keywords.length >= MAX_KEYWORDS) {
+      const used = new Set([...box.messages.values()].flatMap(({ message }) => message.flags));
+      box.keywords = box.keywords.filter((keyword) => used.has(keyword));
+    }
+    if (box.keywords.length >= MAX_KEYWORDS) throw new StoreError('limit', flag);
+    box.keywords.push(flag);
+    return flag;
+  }
+
+  #used(): number {
+    return [...this.#boxes.keys()].reduce((sum, path) => sum + this.#describe(path).size, 0);
+  }
+
+  #matches(box: Box, stored: Stored, criteria: SearchCriteria): boolean {
+    const { message, bytes } = stored;
+    const inner = (next: SearchCriteria): boolean => this.#matches(box, stored, next);
+    if ('all' in criteria) return criteria.all.every(inner);
+    if ('any' in criteria) return criteria.any.some(inner);
+    if ('not' in criteria) return !inner(criteria.not);
+    if ('flag' in criteria)
+      return message.flags.some((flag) => flag.toLowerCase() === criteria.flag.toLowerCase());
+    if ('uid' in criteria) return this.#inRanges(box, criteria.uid).includes(message);
+    if ('header' in criteria)
+      return fieldTexts(headerOf(stored), criteria.header.toLowerCase()).some((text) =>
+        fold(text).includes(fold(criteria.contains)),
+      );
+    if ('text' in criteria) {
+      const read = (span: { readonly start: number; readonly end: number }): Uint8Array[] => [
+        bytes.subarray(span.start, span.end),
+      ];
+      const { structure } = summarise(bytes);
+      const text = criteria.in === 'body' ? bodyText(structure, read) : messageText(structure, read);
+      return includesText(text, criteria.text);
+    }
+    if ('size' in criteria)
+      return criteria.size === 'larger' ? message.size > criteria.bytes : message.size < criteria.bytes;
+    if ('date' in criteria) {
+      const time =
+        criteria.date === 'sent'
+          ? (sent(stored) ?? message.internalDate)
+          : criteria.date === 'saved'
+            ? message.savedDate
+            : message.internalDate;
+      return time >= (criteria.from ?? -Infinity) && time < (criteria.before ?? Infinity);
+    }
+    return message.modSeq > criteria.changedSince;
+  }
+
+  #tell(change: Change): void {
+    for (const listener of [...this.#listeners]) listener(change);
+  }
+}
+
+function headerOf({ bytes }: Stored): Buffer {
+  const { start, end } = summarise(bytes).structure.header;
+  return bytes.subarray(start, end);
+}
+
+function sent(stored: Stored): number | undefined {
+  const [value] = fieldValues(headerOf(stored).toString('latin1'), 'date');
+  const date = value === undefined ? undefined : parseDate(value);
+  return date && date.ms + date.zoneMinutes * 60_000;
+}
+
+function sameFlags(a: readonly Flag[], b: readonly Flag[]): boolean {
+  return a.length === b.length && a.every((flag) => b.includes(flag));
+}
+
+function parentsOf(path: string): string[] {
+  const parts = path.split('/');
+  return parts.slice(1).map((_, at) => parts.slice(0, at + 1).join('/'));
+}
+
+function canonical(name: string): string {
+  try {
+    return parsePath(name);
+  } catch {
+    return '';
+  }
+}
+
+function placeholder(path: string): MailboxId {
+  return `N${Buffer.from(path).toString('hex')}` as MailboxId;
+}
+
+async function joined(pieces: readonly Piece[]): Promise<Buffer> {
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of readPieces(pieces)) chunks.push(chunk);
+  return Buffer.concat(chunks);
+}
