@@ -6,6 +6,7 @@ import type { MaildirAccount } from './maildir/account.ts';
 import { copy, move } from './maildir/copy.ts';
 import { type Arrival, type Arrived, deliverAll } from './maildir/deliver.ts';
 import { expunge, vanished } from './maildir/expunge.ts';
+import type { Folder } from './maildir/folder.ts';
 import {
   createMailbox,
   deleteMailbox,
@@ -40,8 +41,10 @@ import type {
 /** Messages written in one go: more would keep the first of them waiting. */
 const MAX_BATCH = 256;
 const MAX_BATCH_BYTES = 32 * 1024 * 1024;
-/** Messages whose header or text was read before others have their turn. */
-const SEARCH_STEP = 20;
+/** After so long (ms) at one call others have their turn. */
+const TURN = 5;
+/** Messages read between two looks at the clock. */
+const STEP = 10;
 /** LIST looks for other programs' changes at most this often (ms). */
 const LIST_PAUSE = 1000;
 
@@ -77,6 +80,25 @@ export function storeService(options: OpenAccountsOptions): {
   let waiting: Waiting[] = [];
 
   const on = <T>({ account }: To, work: (account: MaildirAccount) => T): T => accounts.run(account, work);
+
+  /** Reading messages for the first time takes a while each. */
+  const inSteps = <T>(
+    { account: id, mailbox, uids }: Uids,
+    read: (account: MaildirAccount, folder: Folder, uids: readonly Uid[]) => T[],
+  ): Promise<T[]> =>
+    accounts.hold(id, async (account) => {
+      const found: T[] = [];
+      let since = account.now();
+      for (let at = 0; at < uids.length; at += STEP) {
+        found.push(
+          ...accounts.run(id, (open) => read(open, open.folder(mailbox), uids.slice(at, at + STEP))),
+        );
+        if (account.now() - since < TURN) continue;
+        await others();
+        since = account.now();
+      }
+      return found;
+    });
 
   const arrive = (incoming: Incoming): Promise<unknown> =>
     new Promise((resolve, reject) => {
@@ -191,17 +213,15 @@ export function storeService(options: OpenAccountsOptions): {
         return transferring({ messages, after }, [messages.rows.buffer]);
       }),
 
-    summaries: (to: Uids): Summary[] =>
-      on(to, (account) => readSummaries(account, account.folder(to.mailbox), to.uids)),
+    summaries: (to: Uids): Promise<Summary[]> => inSteps(to, readSummaries),
 
-    headers: (to: Uids): unknown =>
-      on(to, (account) => {
-        const headers = readHeaders(account, account.folder(to.mailbox), to.uids);
-        return transferring(
-          headers,
-          headers.map(({ header }) => header.buffer),
-        );
-      }),
+    headers: async (to: Uids): Promise<unknown> => {
+      const headers = await inSteps(to, readHeaders);
+      return transferring(
+        headers,
+        headers.map(({ header }) => header.buffer),
+      );
+    },
 
     structure: (to: In & { readonly uid: Uid }): Part =>
       on(to, (account) => readStructure(account, account.folder(to.mailbox), to.uid)),
@@ -235,10 +255,13 @@ export function storeService(options: OpenAccountsOptions): {
     search: (to: In & { readonly criteria: SearchCriteria }): Promise<number[]> =>
       accounts.hold(to.account, async (account) => {
         const found: number[] = [];
-        let steps = 0;
+        let since = account.now();
         for (const uid of search(account, account.folder(to.mailbox), to.criteria)) {
           if (uid !== null) found.push(uid);
-          else if (++steps % SEARCH_STEP === 0) await new Promise((resolve) => setImmediate(resolve));
+          else if (account.now() - since >= TURN) {
+            await others();
+            since = account.now();
+          }
         }
         return found;
       }),
@@ -266,9 +289,14 @@ export function storeService(options: OpenAccountsOptions): {
   };
 }
 
+/** Everything that waits in this thread. */
+function others(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
 function batchOf(
   account: MaildirAccount,
-  folder: Parameters<typeof rowsBetween>[1],
+  folder: Folder,
   ranges: ReturnType<typeof normaliseRanges>,
   { since, after, limit }: { readonly since: number; readonly after: number; readonly limit: number },
 ): { rows: ReturnType<typeof rowsBetween>; after: number | null } {

@@ -15,14 +15,13 @@ import { DIRECTORY_MODE, FILE_MODE, syncDirectory, toStoreError } from './disk.t
 import type { Folder } from './folder.ts';
 import { FOLDER_FILE, formatFolderFile } from './folder-file.ts';
 import { deleteFolder, insertFolder } from './folder-row.ts';
+import { MAX_SUBSCRIPTIONS } from './subscriptions.ts';
 import { makeParts, newIdentity, renameDirectories, stateOf } from './tree.ts';
 
 /** LIST, CREATE, RENAME, DELETE, SUBSCRIBE. */
 
 /** More than any person has; a script gone wild stops here. */
 const MAX_MAILBOXES = 20_000;
-/** Subscriptions may be of names that do not exist (RFC 9051 6.3.7), so they have a bound of their own. */
-const MAX_SUBSCRIPTIONS = 50_000;
 
 /** With the names that only exist as parents of others. */
 export function listMailboxes(account: MaildirAccount): Mailbox[] {

@@ -5,6 +5,7 @@ import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/logger.ts';
 import { accountDirectory } from '../account-path.ts';
 import type { StoreSettings } from '../options.ts';
+import type { MailboxId } from '../store.ts';
 import { MaildirAccount, type StoredChange } from './account.ts';
 import { catchUp } from './background.ts';
 import { DIRECTORY_MODE, exists, syncDirectory } from './disk.ts';
@@ -22,7 +23,7 @@ import { isDamaged } from './index.ts';
 const NAMES_FOLLOW = 100;
 /** And are tried again after this long when the disk refused. */
 const TRY_AGAIN = 5000;
-/** An account without watchers is closed after this long (ms). */
+/** An account that nobody used for so long (ms) is closed; idle sessions still hear of changes. */
 const IDLE = 60_000;
 /** Accounts open at once in a thread: each holds a database and a handful of descriptors. */
 const MAX_OPEN = 300;
@@ -121,10 +122,10 @@ export class OpenAccounts {
   /** Somebody wants to hear of changes. */
   watch(id: AccountId): void {
     if (this.#watches.has(id)) return;
-    const account = (): MaildirAccount | undefined => this.#open.get(id)?.account;
+    const account = (): MaildirAccount => this.get(id);
     this.#watches.set(
       id,
-      new FolderWatches(account, this.#options.clock, (folder) => this.#lookAt(id, folder, 'told')),
+      new FolderWatches(account, this.#options.clock, (mailbox) => this.#lookAt(id, mailbox)),
     );
   }
 
@@ -140,7 +141,7 @@ export class OpenAccounts {
 
   /** Looks for other programs' changes, once. */
   look(account: MaildirAccount, folder: Folder): void {
-    account.refresh(folder, this.#watches.get(account.id)?.has(folder) ? 'told' : 'untold');
+    account.refresh(folder, this.#watches.get(account.id)?.tells(folder) ? 'told' : 'untold');
   }
 
   /** Lets file names follow, soon. */
@@ -214,11 +215,11 @@ export class OpenAccounts {
     }
   }
 
-  #lookAt(id: AccountId, folder: Folder, told: 'told' | 'untold'): void {
+  #lookAt(id: AccountId, mailbox: MailboxId): void {
     try {
       this.run(id, (account) => {
-        const current = account.folders.get(folder.mailbox);
-        if (current) account.refresh(current, told);
+        const folder = account.folders.get(mailbox);
+        if (folder) this.look(account, folder);
       });
     } catch (error) {
       this.#options.log.error({ err: error, account: id }, 'cannot look at a folder');
@@ -227,18 +228,13 @@ export class OpenAccounts {
 
   /** What the system did not tell: no inotify here, or its queue ran over. */
   #poll(): void {
-    for (const [id, watches] of this.#watches) {
-      const account = this.#open.get(id)?.account;
-      if (!account) continue;
-      for (const folder of [...account.folders.values()])
-        if (watches.has(folder) || folder === account.byPath.get('INBOX')) this.#lookAt(id, folder, 'told');
-    }
+    for (const watches of this.#watches.values()) watches.poll();
   }
 
   #closeIdle(): void {
     const now = this.#options.clock.now().getTime();
     for (const [id, { lastUsed, busy, account }] of this.#open)
-      if (now - lastUsed > IDLE && busy === 0 && !account.behind && !this.#watches.has(id)) this.#close(id);
+      if (now - lastUsed > IDLE && busy === 0 && !account.behind) this.#close(id);
   }
 
   #makeRoom(): void {
