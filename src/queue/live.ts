@@ -10,8 +10,8 @@ export const BODY_CACHE: number = 32 * 1024 * 1024;
 export const MAX_LINED = 10_000;
 /** A message that is still there after this goes into the index: a later start need not read so much journal. */
 const INDEX_AFTER = 30_000;
-/** Messages written into the index at once: about 10 ms of work. */
-const BATCH = 200;
+/** Messages written into the index at once: some 10 ms of work. */
+const BATCH = 100;
 
 /**
  * The messages that are in memory, and their way into the index. There is one Entry for a message or none; what is
@@ -193,10 +193,10 @@ export class Live {
   }
 
   /**
-   * Writes one group of changes into the index. `all` also takes those whose time has not come.
+   * Writes a group of changes into the index. `all` also takes those whose time has not come.
    * @returns whether there is more to write now
    */
-  flush(which: 'ripe' | 'all'): boolean {
+  flush(which: 'ripe' | 'all', limit: number = BATCH): boolean {
     const now = this.#clock.now().getTime();
     const entries: Entry[] = [];
     const gone: QueueId[] = [];
@@ -207,7 +207,7 @@ export class Live {
     for (const entry of this.#dirty.values()) {
       if (!entry.dirty) continue;
       const ripe = which === 'all' || entry.dirty.urgent || now - entry.dirty.at >= INDEX_AFTER;
-      if (!ripe || entries.length + gone.length >= BATCH) {
+      if (!ripe || entries.length + gone.length >= limit) {
         more ||= ripe;
         position = Math.min(position, entry.dirty.since);
       } else if (entry.gone) gone.push(entry.message.id);

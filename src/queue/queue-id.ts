@@ -11,12 +11,6 @@ const DIGITS = '0123456789abcdefghjkmnpqrstvwxyz';
 const TIME_DIGITS = 9;
 const COUNTER_RANGE = 32 ** 2;
 const RANDOM_RANGE = 32 ** 3;
-const QUEUE_ID = /^[0-9a-hjkmnp-tv-z]{14}$/;
-
-/** What came from a person or a peer, if it looks like one of ours. */
-export function parseQueueId(text: string): QueueId | undefined {
-  return QUEUE_ID.test(text) ? (text as QueueId) : undefined;
-}
 
 export class QueueIds {
   readonly #clock: Clock;

@@ -25,6 +25,8 @@ export interface IndexEntry extends IndexedMessage {
 
 const VERSION = 1;
 const PAGE = 200;
+/** The index of some ten thousand messages. */
+const CACHE_KB = 16 * 1024;
 
 const SCHEMA = `
   CREATE TABLE message (
@@ -100,6 +102,7 @@ export class QueueIndex {
   static #open(path: string): { readonly index: QueueIndex; readonly found: 'whole' | 'new' } {
     // The journal is the truth: losing the last commits to a power cut only makes the next start read more of it.
     const db = openSqlite(path, { durability: 'normal' });
+    db.pragma(`cache_size = -${CACHE_KB}`);
     try {
       const version = Number(db.pragma('user_version', { simple: true }));
       if (version > VERSION) throw new NewerFormat('queue index', version, VERSION);

@@ -29,7 +29,7 @@ export interface RecoveryDeps {
 }
 
 /** Changed messages held in memory during replay. */
-const MAX_REPLAYED = 2000;
+const MAX_REPLAYED = 5000;
 
 /**
  * Opens journal and index and makes them agree: what the index does not know is read from the journal, what stands in
@@ -55,9 +55,9 @@ export async function recover(
   const live = new Live(journal, index, clock);
   for await (const record of journal.replay(index.position)) {
     apply(record, live, ids);
-    while (live.dirty > MAX_REPLAYED) live.flush('all');
+    if (live.dirty >= MAX_REPLAYED) live.flush('all', MAX_REPLAYED);
   }
-  while (live.dirty > 0) live.flush('all');
+  live.flush('all', MAX_REPLAYED);
   // A restored backup, a lost file: better no start than a queue that looks empty.
   if (journal.segments === 0 && index.size > 0)
     throw new Error(

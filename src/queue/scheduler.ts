@@ -26,7 +26,7 @@ export interface SchedulerDeps {
 }
 
 /** Jobs taken at once. */
-const MAX_CLAIM = 256;
+const MAX_CLAIM = 64;
 /** A lease outlives the longest attempt, with time for it to be broken off. */
 const LEASE_MARGIN = 10 * 60_000;
 /** How often attempts are looked at that take too long. */

@@ -8,12 +8,13 @@ import { QueueFull, type QueueId } from '../../src/queue/queue.ts';
 import { SegmentQueue } from '../../src/queue/segment-queue.ts';
 import { add, all, bytes, collect, deferred, delivered, silent } from './fixtures.ts';
 
+const COMMANDS = { mount: 'mount', unmount: 'umount' };
 const mounted = mount();
 
 function mount(): string | undefined {
   const directory = mkdtempSync(join(tmpdir(), 'full-'));
   try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=24m', 'tmpfs', directory], { stdio: 'pipe' });
+    execFileSync(COMMANDS.mount, ['-t', 'tmpfs', '-o', 'size=24m', 'tmpfs', directory], { stdio: 'pipe' });
     return directory;
   } catch (error) {
     console.log(
@@ -79,7 +80,7 @@ test.skipIf(mounted === undefined)(
       await add(queue, ['a@mail.here'], 'small');
       await queue.close();
     } finally {
-      execFileSync('umount', ['-l', directory]);
+      execFileSync(COMMANDS.unmount, ['-l', directory]);
       rmSync(directory, { recursive: true });
     }
   },

@@ -77,6 +77,7 @@ test('all that waits shares one write and one sync', async () => {
 test('what comes while a sync is under way waits for the next one', async () => {
   const { journal } = await open();
   await journal.append(record('first'));
+  await prepared();
   let syncs = 0;
   const late: Promise<unknown>[] = [];
   files.fault = (step) => {
