@@ -29,11 +29,13 @@ export const imapOptions: z.ZodType<ImapOptions, object> = z.strictObject({
     .prefault('3m')
     .describe('How long a client may pause in the middle of a command or of a message it uploads.'),
   keepAlive: duration()
+    .refine((ms) => ms >= 1000, 'must be at least 1s')
     .prefault('2m')
     .describe(
       'How often a client that waits for news (IDLE) hears from us, lest routers forget the connection.',
     ),
   refresh: duration()
+    .refine((ms) => ms >= 1000, 'must be at least 1s')
     .prefault('30s')
     .describe(
       'How often changes that other programs make in a Maildir are looked for while a client waits (IDLE).',

@@ -76,10 +76,6 @@ export function string(bytes: string): string {
   return `"${bytes.replace(/["\\]/g, '\\$&')}"`;
 }
 
-export function nstring(bytes: string | null): string {
-  return bytes === null ? 'NIL' : string(bytes);
-}
-
 /** A mailbox name on the wire: modified UTF-7, or quoted UTF-8 once the client enabled it (RFC 6855 3, RFC 9051 5.1). */
 export function mailboxName(path: string, names: 'utf7' | 'utf8'): string {
   if (names === 'utf7') return astring(encodeModifiedUtf7(path));

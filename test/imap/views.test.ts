@@ -1,7 +1,11 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import type { MemoryAccount } from './memory-mail.ts';
-import { type Client, ImapWorld } from './world.ts';
+import type { AccountId } from '../../src/directory/directory.ts';
+import { rawMessage } from '../../src/mail/raw-message.ts';
+import type { AccountStore } from '../../src/store/store.ts';
+import { maildirStore, temporaryDirectory } from '../store/surroundings.ts';
+import { MemoryMail } from './memory-mail.ts';
+import { ALICE, type Client, ImapWorld } from './world.ts';
 
 /**
  * Sessions never disagree about sequence numbers: what a client makes of the responses alone, number by number, is what
@@ -122,7 +126,7 @@ function commandOf({ number }: Party, what: Step, at: number): string | undefine
 }
 
 /** What the mailbox really holds, as the picture would have it. */
-async function truth(account: MemoryAccount): Promise<Map<number, string>> {
+async function truth(account: AccountStore): Promise<Map<number, string>> {
   const mailbox = await account.mailbox('INBOX');
   const all = new Map<number, string>();
   if (!mailbox) return all;
@@ -132,25 +136,29 @@ async function truth(account: MemoryAccount): Promise<Map<number, string>> {
 }
 
 test.each([
-  { echo: 'before', extensions: '' },
-  { echo: 'after', extensions: '' },
-  { echo: 'before', extensions: 'QRESYNC' },
-  { echo: 'after', extensions: 'CONDSTORE' },
+  { echo: 'before', extensions: '', mail: 'memory', numRuns: 12 },
+  { echo: 'after', extensions: '', mail: 'memory', numRuns: 12 },
+  { echo: 'before', extensions: 'QRESYNC', mail: 'memory', numRuns: 12 },
+  { echo: 'after', extensions: 'CONDSTORE', mail: 'memory', numRuns: 12 },
+  { echo: 'before', extensions: 'QRESYNC', mail: 'Maildir', numRuns: 8 },
 ] as const)(
-  'three sessions at once, changes told $echo the operation ends, $extensions',
-  async ({ echo, extensions }) => {
-    const world = await ImapWorld.start({ mail: { echo } });
+  'three sessions at once, changes told $echo the operation ends, $extensions, $mail',
+  async ({ echo, extensions, mail, numRuns }) => {
+    const { path, remove } = temporaryDirectory();
+    const store = mail === 'Maildir' ? maildirStore(path) : new MemoryMail({ echo });
+    const world = await ImapWorld.start({ store });
     try {
       await fc.assert(
         fc.asyncProperty(
           fc.array(fc.tuple(fc.nat({ max: 2 }), step), { minLength: 5, maxLength: 40 }),
           fc.boolean(),
           async (steps, atOnce) => {
-            const account = await world.account();
+            const account = await store.account(ALICE as AccountId);
             const inbox = await account.mailbox('INBOX');
             if (!inbox) throw new Error('no INBOX');
             await account.expunge(inbox.id, [...(await account.uids(inbox.id))] as never);
-            await world.fill('INBOX', ['Subject: 1\n\n', 'Subject: 2\n\n', 'Subject: 3\n\n']);
+            for (const text of ['Subject: 1\r\n\r\n', 'Subject: 2\r\n\r\n', 'Subject: 3\r\n\r\n'])
+              await account.append(inbox.id, rawMessage([Buffer.from(text)]), { flags: [], internalDate: 0 });
             if (!(await account.mailbox('Other'))) await account.create('Other');
             const parties: Party[] = [];
             for (let number = 0; number < 3; number++) {
@@ -186,11 +194,13 @@ test.each([
             }
           },
         ),
-        { numRuns: 12 },
+        { numRuns },
       );
       expect(world.lines.filter((line) => line.level === 'error')).toEqual([]);
     } finally {
       await world.close();
+      await store.close();
+      remove();
     }
   },
 );

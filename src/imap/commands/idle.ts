@@ -1,4 +1,5 @@
 import { ConnectionLost } from '../../net/errors.ts';
+import { StoreError } from '../../store/store.ts';
 import { type Command, command, type ImapSession, nothing } from '../command.ts';
 import { ImapBad } from '../errors.ts';
 
@@ -17,20 +18,13 @@ export const idle: Command = command({
     if (session.hasSelected) await session.store.refresh(session.selected.id);
     await session.tell('now');
     const news = new News(session);
-    const keepAlive = new Repeat(session, session.world.settings.keepAlive, () => {
-      session.out.untagged('OK Still here');
-      return session.out.flush();
-    });
-    const refresh = new Repeat(session, session.world.settings.refresh, async () => {
-      if (session.hasSelected) await session.store.refresh(session.selected.id);
-    });
+    const pulse = new Pulse(session);
     try {
       const line = await session.readLine(MAX_DONE, session.world.settings.idleTimeout);
       if (line === null) throw new ConnectionLost();
       if (!/^done$/i.test(line.toString('latin1'))) throw new ImapBad('IDLE ends with DONE');
     } finally {
-      keepAlive.stop();
-      refresh.stop();
+      pulse.stop();
       await news.stop();
     }
     return { text: 'IDLE completed' };
@@ -78,29 +72,54 @@ class News {
   }
 }
 
-/** Does something again and again while the client waits. */
-class Repeat {
+/** What is due from time to time while the client waits: a sign of life, and a look at the disk. One timer a session. */
+class Pulse {
+  readonly #session: ImapSession;
   readonly #abort = new AbortController();
 
-  constructor(session: ImapSession, ms: number, action: () => Promise<void>) {
-    void this.#run(session, ms, action);
+  constructor(session: ImapSession) {
+    this.#session = session;
+    void this.#run();
   }
 
   stop(): void {
     this.#abort.abort();
   }
 
-  async #run(session: ImapSession, ms: number, action: () => Promise<void>): Promise<void> {
+  async #run(): Promise<void> {
     const { signal } = this.#abort;
+    const { clock, settings } = this.#session.world;
+    let untilKeepAlive = settings.keepAlive;
+    let untilRefresh = settings.refresh;
     try {
-      for (;;) {
-        await session.world.clock.sleep(ms, signal);
-        if (signal.aborted) return;
-        await action();
+      while (!signal.aborted) {
+        const pause = Math.min(untilKeepAlive, untilRefresh);
+        await clock.sleep(pause, signal);
+        untilKeepAlive -= pause;
+        untilRefresh -= pause;
+        if (untilRefresh <= 0) {
+          untilRefresh = settings.refresh;
+          await this.#refresh();
+        }
+        if (untilKeepAlive <= 0 && !signal.aborted) {
+          untilKeepAlive = settings.keepAlive;
+          this.#session.out.untagged('OK Still here');
+          await this.#session.out.flush();
+        }
       }
     } catch (error) {
       if (signal.aborted || error instanceof ConnectionLost) return;
-      session.log.error({ err: error }, 'imap idle failed');
+      this.#session.log.error({ err: error }, 'imap idle failed');
+    }
+  }
+
+  async #refresh(): Promise<void> {
+    if (!this.#session.hasSelected) return;
+    try {
+      await this.#session.store.refresh(this.#session.selected.id);
+    } catch (error) {
+      // The mailbox was deleted: the client has heard of its messages, and there is nothing to look at.
+      if (!(error instanceof StoreError)) throw error;
     }
   }
 }
