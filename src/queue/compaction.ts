@@ -66,8 +66,8 @@ export class Compaction {
     }
     const rows = this.#index.based(segmentStart(segment), segmentEnd(segment), BATCH * 2);
     for (const id of rows) {
-      // Memory may have it elsewhere already.
-      if (!this.#live.peek(id)) ids.add(id);
+      // Memory may have it elsewhere already, or know that it is gone: the index hears of both soon.
+      if (!this.#live.peek(id) && this.#live.load(id)) ids.add(id);
       if (ids.size === BATCH) break;
     }
     return [...ids];

@@ -1,5 +1,5 @@
 import { mkdir, readdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Clock } from '../lib/clock.ts';
 import type { DurableFiles } from '../lib/durable-file.ts';
 import type { Logger } from '../lib/logger.ts';
@@ -44,9 +44,9 @@ export async function recover(
   const { directory } = options;
   const { log, clock, files } = deps;
   const spool = join(directory, 'spool');
-  await mkdir(spool, { recursive: true });
-  await files.syncDirectory(directory);
   const journalOptions = { directory: join(directory, 'journal'), segmentSize: options.segmentSize };
+  for (const path of [spool, journalOptions.directory]) await mkdir(path, { recursive: true });
+  for (const path of [directory, dirname(directory)]) await files.syncDirectory(path);
   const journal = await Journal.open(journalOptions, { files, clock, log });
   const { index, found } = QueueIndex.open(join(directory, 'index.sqlite'));
   if (found === 'damaged') log.error({}, 'the queue index was damaged and is made anew from the journal');
