@@ -31,6 +31,7 @@ interface Thread {
   readonly waiting: Map<number, { resolve(value: unknown): void; reject(error: unknown): void }>;
   outbox: Call[];
   transfer: Transferable[];
+  readonly state: { is: 'running' | 'gone' };
 }
 
 export class ThreadPool {
@@ -61,6 +62,7 @@ export class ThreadPool {
   ): Promise<T> {
     const thread = this.#threads[hash(shard) % this.#threads.length];
     if (!thread || this.#closing) return Promise.reject(new Error('the worker threads are closed'));
+    if (thread.state.is === 'gone') return Promise.reject(new Error('the worker thread has died'));
     const id = this.#nextId++;
     if (thread.outbox.length === 0) queueMicrotask(() => flush(thread));
     thread.outbox.push({ id, method, argument });
@@ -86,7 +88,8 @@ export class ThreadPool {
   async close(): Promise<void> {
     this.#closing = true;
     await Promise.all(
-      this.#threads.map(async ({ worker }) => {
+      this.#threads.map(async ({ worker, state }) => {
+        if (state.is === 'gone') return;
         const gone = new Promise((resolve) => worker.once('exit', resolve));
         worker.postMessage('close');
         await gone;
@@ -96,12 +99,13 @@ export class ThreadPool {
 
   #start(entry: URL, workerData: unknown): Thread {
     const worker = new Worker(entry, { workerData });
-    const thread: Thread = { worker, waiting: new Map(), outbox: [], transfer: [] };
+    const thread: Thread = { worker, waiting: new Map(), outbox: [], transfer: [], state: { is: 'running' } };
     worker.on('message', (answers: Answer[]) => {
       for (const answer of answers) this.#settle(thread, answer);
     });
     worker.on('error', (error: Error) => this.#crashed(thread, error));
     worker.on('exit', (code) => {
+      thread.state.is = 'gone';
       if (!this.#closing) this.#crashed(thread, new Error(`worker thread ended with code ${code}`));
     });
     return thread;

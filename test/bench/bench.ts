@@ -148,7 +148,11 @@ listeners:
   submission: [{ host: 127.0.0.1, port: 18887 }]
   imap: [{ host: 127.0.0.1, port: 18843 }]
   pop3: [{ host: 127.0.0.1, port: 18810 }]
-limits: { maxConnectionsPerIp: 5000, maxConnections: 5000 }
+limits:
+  smtp: { maxConnections: 5000, maxConnectionsPerIp: 5000 }
+  submission: { maxConnections: 5000, maxConnectionsPerIp: 5000 }
+  imap: { maxConnections: 5000, maxConnectionsPerIp: 5000 }
+  pop3: { maxConnections: 5000, maxConnectionsPerIp: 5000 }
 directory:
   domains: [{ name: bench.test }]
   accounts:

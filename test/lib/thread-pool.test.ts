@@ -68,4 +68,6 @@ test('a thread that dies rejects its calls and says so', async () => {
   });
   await expect(threads.call('x', 'sum.die', null)).rejects.toThrow();
   expect(crash).toBeInstanceOf(Error);
+  await expect(threads.call('x', 'sum.double', 1)).rejects.toThrow(/has died/);
+  await threads.close();
 });
