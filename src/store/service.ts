@@ -15,12 +15,12 @@ import {
   renameMailbox,
   subscribe,
 } from './maildir/mailboxes.ts';
-import { highestUid, normaliseRanges, rowsBetween } from './maildir/message-row.ts';
+import { highestUid, normaliseRanges, packablesBetween } from './maildir/message-row.ts';
 import { OpenAccounts, type OpenAccountsOptions } from './maildir/open-accounts.ts';
 import { readHeaders, readMessage, readStructure, readSummaries } from './maildir/read.ts';
 import { search } from './maildir/search.ts';
 import { claimRecent, setFlags } from './maildir/set-flags.ts';
-import { pack } from './packed-messages.ts';
+import { type Packable, pack } from './packed-messages.ts';
 import type {
   Flag,
   FlagChange,
@@ -299,12 +299,12 @@ function batchOf(
   folder: Folder,
   ranges: ReturnType<typeof normaliseRanges>,
   { since, after, limit }: { readonly since: number; readonly after: number; readonly limit: number },
-): { rows: ReturnType<typeof rowsBetween>; after: number | null } {
-  const rows: ReturnType<typeof rowsBetween> = [];
+): { rows: Packable[]; after: number | null } {
+  const rows: Packable[] = [];
   for (const { first, last } of ranges) {
     if (last <= after) continue;
     const from = Math.max(first, after + 1);
-    for (const row of rowsBetween(account.index, folder, from, last, since, limit - rows.length))
+    for (const row of packablesBetween(account.index, folder, from, last, since, limit - rows.length))
       rows.push(row);
     const end = rows.at(-1);
     if (end && rows.length >= limit) return { rows, after: end.uid };

@@ -1,4 +1,5 @@
 import {
+  cpSync,
   existsSync,
   linkSync,
   mkdirSync,
@@ -30,7 +31,7 @@ import { rowOf, rowsBetween } from '../../src/store/maildir/message-row.ts';
 import { readMessage } from '../../src/store/maildir/read.ts';
 import { scanFolder } from '../../src/store/maildir/scan.ts';
 import { claimRecent, setFlags } from '../../src/store/maildir/set-flags.ts';
-import type { MailboxId } from '../../src/store/store.ts';
+import { type MailboxId, StoreError } from '../../src/store/store.ts';
 import { message, openAccount, settleNames, temporaryDirectory } from './surroundings.ts';
 
 let base: ReturnType<typeof temporaryDirectory>;
@@ -557,21 +558,25 @@ describe('what survives', () => {
 
   test('a copy that a crash cut in the middle is undone, a move is finished (RFC 9051 6.4.7)', () => {
     for (const key of ['a', 'b', 'c']) deliverUid(key);
-    const sent = account.folderAt('Sent');
     const cut = (kind: 'copy' | 'move'): void => {
-      // All steps done, none of them in the index.
+      const sent = account.folderAt('Sent');
+      const write = account.write.bind(account);
+      let writes = 0;
+      // All steps are done, none of them is in the index: so the disk is when the process is killed.
+      account.write = (durability, folders, work) => {
+        if (++writes < 2) return write(durability, folders, work);
+        cpSync(base.path, `${base.path}-${kind}`, { recursive: true, preserveTimestamps: true });
+        throw new Error('cut');
+      };
       const run = (): unknown =>
         kind === 'copy'
           ? copy(account, inbox(), [1, 2, 3], sent, null)
           : move(account, inbox(), [1, 2, 3], sent);
-      const write = account.write.bind(account);
-      let writes = 0;
-      account.write = (durability, folders, work) => {
-        if (++writes === 2) throw new Error('cut');
-        return write(durability, folders, work);
-      };
       expect(run).toThrow('cut');
-      crash();
+      account.close('unclean');
+      rmSync(base.path, { recursive: true });
+      renameSync(`${base.path}-${kind}`, base.path);
+      account = openAccount(base.path, changes);
     };
     cut('copy');
     expect(files('.Sent')).toEqual([]);
@@ -582,6 +587,45 @@ describe('what survives', () => {
     expectSound();
     expect(deliverUid('b')).toBeGreaterThan(0);
     expect(rows()).toEqual([]);
+  });
+
+  test.each([1, 2])('the disk is full at commit %i of a copy or a move: all is as it was', (commit) => {
+    for (const key of ['a', 'b']) deliverUid(key);
+    const sent = account.folderAt('Sent');
+    const before = { files: files(), rows: rows() };
+    const write = account.write.bind(account);
+    for (const work of [
+      () => copy(account, inbox(), [1, 2], sent, null),
+      () => move(account, inbox(), [1, 2], sent),
+    ]) {
+      let writes = 0;
+      account.write = (durability, folders, change) => {
+        if (++writes === commit) throw new StoreError('disk-full', 'no room');
+        return write(durability, folders, change);
+      };
+      expect(work).toThrow('no room');
+      account.write = write;
+      expect(files('.Sent')).toEqual([]);
+      expect({ files: files(), rows: rows() }).toEqual(before);
+    }
+    settleNames(account);
+    reopen('unclean');
+    expect(rows()).toHaveLength(2);
+    expectSound();
+  });
+
+  test('the disk is full: expunging still makes room', () => {
+    for (const key of ['a', 'b']) deliverUid(key);
+    const write = account.write.bind(account);
+    let writes = 0;
+    account.write = (durability, folders, change) => {
+      if (++writes === 1) throw new StoreError('disk-full', 'full');
+      return write(durability, folders, change);
+    };
+    expect(expunge(account, inbox(), [1])).toEqual([1]);
+    account.write = write;
+    expect(files()).toHaveLength(1);
+    expectSound();
   });
 
   test('a rename of several folders that a crash cut in the middle is finished', () => {

@@ -71,6 +71,8 @@ export class MaildirAccount {
   behind = false;
   /** Files of expunged messages that are gone already, by their row in `removals`. */
   readonly removed: Set<number> = new Set();
+  /** Plans of copies and moves that were given up. */
+  readonly abandoned: Set<number> = new Set();
   /** A commit failed after its files were in place: keys may be in names only. */
   suspect = false;
   /** Sum of all sizes and messages, for the quota. */
@@ -131,7 +133,7 @@ export class MaildirAccount {
   folder(mailbox: MailboxId): Folder {
     const folder = this.folders.get(mailbox);
     if (!folder) throw new StoreError('not-found', 'There is no such mailbox');
-    if (folder.dirty) scanFolder(this, folder);
+    if (folder.dirty) this.#scan(folder);
     return folder;
   }
 
@@ -139,7 +141,7 @@ export class MaildirAccount {
   folderAt(path: string): Folder {
     const folder = this.byPath.get(path) ?? this.byPath.get(known(path));
     if (!folder) throw new StoreError('not-found', 'There is no such mailbox');
-    if (folder.dirty) scanFolder(this, folder);
+    if (folder.dirty) this.#scan(folder);
     return folder;
   }
 
@@ -274,7 +276,7 @@ export class MaildirAccount {
     const changed = times[0] !== folder.times[0] || times[1] !== folder.times[1];
     const doubtful = !folder.certain && told === 'untold' && now >= folder.nextDoubt;
     if (!folder.dirty && !changed && !doubtful) return;
-    scanFolder(this, folder);
+    this.#scan(folder);
     const coarse = times.every((time) => Number.isInteger(time / 1000));
     folder.certain = now - Math.max(...times) > (coarse ? COARSE_TICK : TICK);
     folder.nextDoubt = this.now() + Math.min((this.now() - now) * DOUBT_SHARE, 60_000);
@@ -298,8 +300,8 @@ export class MaildirAccount {
 
   /** All folders whose directories must be read are read. */
   settle(): void {
-    for (const folder of this.folders.values()) if (folder.dirty) scanFolder(this, folder);
-    this.suspect = false;
+    for (const folder of this.folders.values()) if (folder.dirty) this.#scan(folder);
+    this.suspect = [...this.folders.values()].some(({ dirty }) => dirty);
   }
 
   saveSubscriptions(): void {
@@ -322,8 +324,9 @@ export class MaildirAccount {
     this.#load();
   }
 
-  /** @param state 'clean' only when nothing is `behind`. */
-  close(state: 'clean' | 'unclean'): void {
+  /** @param wanted 'clean' only when nothing is `behind`; a folder that could not be read makes it unclean. */
+  close(wanted: 'clean' | 'unclean'): void {
+    const state = [...this.folders.values()].some(({ dirty }) => dirty) ? 'unclean' : wanted;
     if (!this.#index.clean && state === 'clean')
       this.write('later', [...this.folders.values()], () => undefined);
     this.#index.close(state);
@@ -348,9 +351,24 @@ export class MaildirAccount {
     loadTree(this, clean ? 'clean' : 'unclean');
     if (clean) return;
     this.removed.clear();
+    this.abandoned.clear();
     this.behind = true;
     recoverIntents(this);
     this.settle();
+  }
+
+  /** On a full disk people can still read what the index knows, and make room. */
+  #scan(folder: Folder): void {
+    try {
+      scanFolder(this, folder);
+    } catch (error) {
+      if (!(error instanceof StoreError && error.kind === 'disk-full')) throw error;
+      folder.dirty = true;
+      this.log.warn(
+        { err: error, mailbox: folder.path },
+        'no room on the disk to note what changed in a folder',
+      );
+    }
   }
 
   #makeMaildir(): void {

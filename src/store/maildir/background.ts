@@ -5,6 +5,7 @@ import { removeFile } from './expunge.ts';
 import { infoOf } from './flags.ts';
 import { CUR, type Folder, NEW, type Place } from './folder.ts';
 import { SPAN } from './index.ts';
+import { forgetAbandoned } from './intents.ts';
 
 /**
  * What follows a commit: file names get the letters of their flags, messages leave new/, files of expunged messages go.
@@ -21,6 +22,7 @@ type Removal = [id: number, base: string, place: Place, info: string | null];
 /** Does a part of it; `behind` is false when nothing is left. */
 export function catchUp(account: MaildirAccount): void {
   const { index } = account;
+  if (account.abandoned.size > 0) forgetAbandoned(account);
   const names = index
     .prepare<Pending>(
       `SELECT pending.id, cur, flags, place, info, base FROM pending JOIN messages USING (id) LIMIT ${STEP}`,

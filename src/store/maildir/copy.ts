@@ -1,9 +1,9 @@
 import { renameSync } from 'node:fs';
 import { pack } from '../packed-messages.ts';
-import { type ModSeq, StoreError, type Uid } from '../store.ts';
+import { StoreError } from '../store.ts';
 import type { MaildirAccount } from './account.ts';
-import { isMissing, linkOrCopy, syncDirectory, toStoreError, unlinkIfThere } from './disk.ts';
-import { forgetRow } from './expunge.ts';
+import { isMissing, linkOrCopy, renameIfThere, syncDirectory, toStoreError, unlinkIfThere } from './disk.ts';
+import { bury } from './expunge.ts';
 import { composeBase, parseBase } from './file-name.ts';
 import { bitsOf, infoOf, SEEN } from './flags.ts';
 import { CUR, type Folder, NEW, nameOf, type Place } from './folder.ts';
@@ -51,18 +51,19 @@ export function copy(
         done.push(path);
       }
       sync(account, to, steps, 'target');
+      account.touched(to);
+      // The plan must not come back after a power cut: recovery would undo what we have answered for.
+      account.write(intent > 0 ? 'wait' : 'later', [to], () => {
+        arrive(account, to, steps);
+        remember(account, steps, 'INSERT OR IGNORE');
+        if (intent > 0) account.index.prepare('DELETE FROM intents WHERE number = ?').run(intent);
+      });
     } catch (error) {
       for (const path of done) unlinkIfThere(path);
+      account.touched(to);
       clearIntent(account, intent);
       throw toStoreError(error);
     }
-    account.touched(to);
-    // The plan must not come back after a power cut: recovery would undo what we have answered for.
-    account.write(intent > 0 ? 'wait' : 'later', [to], () => {
-      arrive(account, to, steps);
-      remember(account, steps, 'INSERT OR IGNORE');
-      if (intent > 0) account.index.prepare('DELETE FROM intents WHERE number = ?').run(intent);
-    });
     return steps.map(({ source, target }) => ({ from: source.uid, to: target.uid }));
   });
 }
@@ -90,22 +91,24 @@ function moveRows(account: MaildirAccount, from: Folder, rows: readonly MessageR
     }
     sync(account, to, steps, 'target');
     if (to !== from) sync(account, from, steps, 'source');
+    account.touched(from);
+    if (to !== from) account.touched(to);
+    account.write('later', to === from ? [to] : [from, to], () => {
+      remember(account, steps, 'INSERT OR REPLACE');
+      leave(account, from, steps);
+      arrive(account, to, steps);
+      for (const { source, target } of steps)
+        account.index.prepare('UPDATE deliveries SET id = ? WHERE id = ?').run(target.id, source.id);
+      if (intent > 0) account.index.prepare('DELETE FROM intents WHERE number = ?').run(intent);
+    });
   } catch (error) {
     for (const { source, target } of done)
-      renameSync(account.fileOf(to, target), account.fileOf(from, source));
+      renameIfThere(account.fileOf(to, target), account.fileOf(from, source));
+    account.touched(from);
+    account.touched(to);
     clearIntent(account, intent);
     throw toStoreError(error);
   }
-  account.touched(from);
-  if (to !== from) account.touched(to);
-  account.write('later', to === from ? [to] : [from, to], () => {
-    remember(account, steps, 'INSERT OR REPLACE');
-    leave(account, from, steps);
-    arrive(account, to, steps);
-    for (const { source, target } of steps)
-      account.index.prepare('UPDATE deliveries SET id = ? WHERE id = ?').run(target.id, source.id);
-    if (intent > 0) account.index.prepare('DELETE FROM intents WHERE number = ?').run(intent);
-  });
   return steps.map(({ source, target }) => ({ from: source.uid, to: target.uid }));
 }
 
@@ -185,31 +188,24 @@ function arrive(account: MaildirAccount, to: Folder, steps: readonly Step[]): vo
 }
 
 function leave(account: MaildirAccount, from: Folder, steps: readonly Step[]): void {
-  const modSeq = ++from.modSeq;
-  for (const { source } of steps) {
-    forgetRow(account, source.id);
-    account.index.prepare('INSERT INTO tombstones VALUES (?, ?)').run(source.id, modSeq);
-    from.total--;
-    from.size -= source.size;
-    if (!(source.flags & SEEN)) from.unseen--;
-  }
-  account.announce({
-    type: 'expunged',
-    mailbox: from.mailbox,
-    uids: steps.map(({ source }) => source.uid as Uid),
-    modSeq: modSeq as ModSeq,
-  });
+  bury(
+    account,
+    from,
+    steps.map(({ source }) => source),
+  );
 }
 
 /** What was worked out about the content is true of the copy too. */
 function remember(account: MaildirAccount, steps: readonly Step[], insert: string): void {
-  const { index } = account;
-  const summaries = index.prepare(
-    `${insert} INTO summaries SELECT ?, sent, envelope, body, body_structure, part FROM summaries WHERE id = ?`,
-  );
-  const headers = index.prepare(`${insert} INTO headers SELECT ?, header FROM headers WHERE id = ?`);
-  for (const { source, target } of steps) {
-    summaries.run(target.id, source.id);
-    headers.run(target.id, source.id);
-  }
+  const pairs = JSON.stringify(steps.map(({ source, target }) => [source.id, target.id]));
+  for (const [table, columns] of [
+    ['summaries', 'sent, envelope, body, body_structure, part'],
+    ['headers', 'header'],
+  ])
+    account.index
+      .prepare(
+        `${insert} INTO ${table} SELECT pair.value ->> 1, ${columns}
+           FROM json_each(?) AS pair CROSS JOIN ${table} ON ${table}.id = pair.value ->> 0`,
+      )
+      .run(pairs);
 }

@@ -1,9 +1,9 @@
-import type { ModSeq, Uid } from '../store.ts';
+import { type ModSeq, StoreError, type Uid } from '../store.ts';
 import type { MaildirAccount } from './account.ts';
 import { unlinkIfThere } from './disk.ts';
 import { SEEN } from './flags.ts';
 import type { Folder } from './folder.ts';
-import { type MessageRow, rowsOf } from './message-row.ts';
+import { IN_LIST, idList, type MessageRow, rowsOf } from './message-row.ts';
 
 /**
  * Removing messages: the commit that makes a tombstone and notes the file waits for the disk, then the files go. What a
@@ -17,9 +17,21 @@ const AT_ONCE = 100;
 export function expunge(account: MaildirAccount, folder: Folder, uids: readonly number[]): number[] {
   const rows = rowsOf(account.index, folder, uids);
   if (rows.length === 0) return [];
-  account.reserve(folder, { uids: 0 });
-  account.write('wait', [folder], () => removeRows(account, folder, rows));
+  const commit = (): void => {
+    account.reserve(folder, { uids: 0 });
+    account.write('wait', [folder], () => removeRows(account, folder, rows));
+  };
   account.touching(folder);
+  try {
+    commit();
+  } catch (error) {
+    if (!(error instanceof StoreError && error.kind === 'disk-full')) throw error;
+    // Nothing can be written, and this is how people make room: the files first. Should the index still not take it,
+    // the next scan sees that they are gone.
+    for (const row of rows) removeFile(account, folder, row);
+    folder.dirty = true;
+    commit();
+  }
   for (const row of rows.slice(0, AT_ONCE)) removeFile(account, folder, row);
   account.touched(folder);
   return rows.map(({ uid }) => uid);
@@ -37,29 +49,33 @@ export function removeFile(
 
 /** Inside a transaction. */
 export function removeRows(account: MaildirAccount, folder: Folder, rows: readonly MessageRow[]): void {
+  const ids = idList(rows);
+  account.index
+    .prepare(`INSERT INTO removals SELECT id, base, place, info FROM messages WHERE id IN ${IN_LIST}`)
+    .run(ids);
+  bury(account, folder, rows);
+  account.behind = true;
+}
+
+/** Takes messages out of the index and leaves tombstones; inside a transaction. */
+export function bury(account: MaildirAccount, folder: Folder, rows: readonly MessageRow[]): void {
   const { index } = account;
+  const ids = idList(rows);
   folder.modSeq++;
+  for (const table of ['messages', 'pending', 'summaries', 'headers'])
+    index.prepare(`DELETE FROM ${table} WHERE id IN ${IN_LIST}`).run(ids);
+  index.prepare('INSERT INTO tombstones SELECT value, ? FROM json_each(?)').run(folder.modSeq, ids);
   for (const row of rows) {
-    forgetRow(account, row.id);
-    index.prepare('INSERT INTO tombstones VALUES (?, ?)').run(row.id, folder.modSeq);
-    index.prepare('INSERT INTO removals VALUES (?, ?, ?, ?)').run(row.id, row.base, row.place, row.info);
     folder.total--;
     folder.size -= row.size;
     if (!(row.flags & SEEN)) folder.unseen--;
   }
-  account.behind = true;
   account.announce({
     type: 'expunged',
     mailbox: folder.mailbox,
     uids: rows.map(({ uid }) => uid as Uid),
     modSeq: folder.modSeq as ModSeq,
   });
-}
-
-/** Everything the index has under this id; inside a transaction. */
-export function forgetRow({ index }: MaildirAccount, id: number): void {
-  for (const table of ['messages', 'pending', 'summaries', 'headers'])
-    index.prepare(`DELETE FROM ${table} WHERE id = ?`).run(id);
 }
 
 /** UIDs gone since `since`; when that is further back than we remember, all that are not there (RFC 7162 3.2.7). */

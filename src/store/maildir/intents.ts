@@ -39,9 +39,20 @@ export function noteIntent(
   );
 }
 
+/** Soon: it is given up because something cannot be written, perhaps this neither. */
 export function clearIntent(account: MaildirAccount, number: number): void {
   if (number === 0) return;
-  account.write('later', [], () => account.index.prepare('DELETE FROM intents WHERE number = ?').run(number));
+  account.abandoned.add(number);
+  account.behind = true;
+}
+
+/** Plans that were given up, taken back, and must not be followed after a crash. */
+export function forgetAbandoned(account: MaildirAccount): void {
+  account.write('later', [], () => {
+    for (const number of account.abandoned)
+      account.index.prepare('DELETE FROM intents WHERE number = ?').run(number);
+  });
+  account.abandoned.clear();
 }
 
 /** At start after a crash, before the folders are scanned. */

@@ -1,3 +1,4 @@
+import type { Packable } from '../packed-messages.ts';
 import type { UidRange } from '../store.ts';
 import type { Folder, Place } from './folder.ts';
 import type { Index } from './index.ts';
@@ -74,6 +75,29 @@ export function rowsBetween(
     .map((columns) => read(folder, columns));
 }
 
+type Numbers = [number, number, number, number, number, number, number, number];
+
+/** What a session is told of messages, without their names: half the cost of a row. */
+export function packablesBetween(
+  index: Index,
+  folder: Folder,
+  first: number,
+  last: number,
+  since = -1,
+  limit = -1,
+): Packable[] {
+  return index
+    .prepare<Numbers>(
+      'SELECT id, flags, modseq, internal_date, saved_date, size, email_high, email_low FROM messages ' +
+        'WHERE id BETWEEN ? AND ? AND modseq > ? ORDER BY id LIMIT ?',
+    )
+    .all(folder.id(first), folder.id(Math.min(last, 2 ** 32 - 1)), since, limit)
+    .map(([id, flags, modSeq, internalDate, savedDate, size, emailHigh, emailLow]) => {
+      const uid = folder.uidOf(id);
+      return { uid, flags, modSeq, internalDate, savedDate, size, emailHigh, emailLow };
+    });
+}
+
 export function insertRow(index: Index, row: Omit<MessageRow, 'uid'>): void {
   index
     .prepare(`INSERT INTO messages (${COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`)
@@ -91,6 +115,13 @@ export function insertRow(index: Index, row: Omit<MessageRow, 'uid'>): void {
       row.info,
       row.base,
     );
+}
+
+/** Many ids as one parameter: one statement for ten thousand messages. */
+export const IN_LIST = '(SELECT value FROM json_each(?))';
+
+export function idList(rows: readonly { readonly id: number }[]): string {
+  return JSON.stringify(rows.map(({ id }) => id));
 }
 
 /** Ascending stretches that do not touch; '*' is `highest`, and a range may be written backwards (RFC 9051 9: seq-range). */

@@ -190,6 +190,7 @@ export class OpenAccounts {
     const { account } = open;
     try {
       while (account.behind) catchUp(account);
+      account.settle();
       account.close('clean');
     } catch (error) {
       // The next start finds it unclean and settles it.

@@ -1,8 +1,8 @@
 import { closeSync, openSync, readdirSync, readSync, renameSync, type Stats, statSync } from 'node:fs';
 import { type Packable, pack } from '../packed-messages.ts';
-import type { ModSeq, Uid } from '../store.ts';
 import type { MaildirAccount } from './account.ts';
 import { isMissing, syncDirectory, unlinkIfThere } from './disk.ts';
+import { bury } from './expunge.ts';
 import {
   type BaseName,
   emailBits,
@@ -15,7 +15,7 @@ import {
 import { bitsOfInfo, infoOf, SEEN } from './flags.ts';
 import { CUR, type Folder, NEW, type Place } from './folder.ts';
 import { bareLineFeeds } from './line-ends.ts';
-import { insertRow, type MessageRow, rowsBetween } from './message-row.ts';
+import { insertRow, type MessageRow, rowOf, rowsOf } from './message-row.ts';
 
 /**
  * Brings the index and a folder's new/ and cur/ together: the tree is right about which messages there are and about
@@ -41,24 +41,20 @@ interface Stranger extends Found {
 
 export function scanFolder(account: MaildirAccount, folder: Folder): void {
   account.noteTimes(folder);
-  const rows = rowsBetween(account.index, folder, 1, 2 ** 32 - 1);
-  let found = listFolder(account, folder);
-  const missing = rows.filter((row) => !found.has(row.base));
-  if (missing.length > 0) {
-    // A name that changed while we read the directory may have been in neither half of it: look twice before believing.
-    found = listFolder(account, folder);
-  }
+  folder.dirty = false;
+  folder.certain = false;
+  let { rows, found } = compare(account, folder);
+  // A name that changed while we read the directory may have been in neither half of it: look twice before believing.
+  if (rows.length > 0) ({ rows, found } = compare(account, folder));
   const gone: MessageRow[] = [];
   const changed: { row: MessageRow; now: Found }[] = [];
   for (const row of rows) {
     const now = found.get(row.base);
     if (!now) gone.push(row);
-    else if (now.place !== row.place || now.info !== row.info) changed.push({ row, now });
+    else changed.push({ row, now });
     found.delete(row.base);
   }
   const strangers = settleStrangers(account, folder, found);
-  folder.dirty = false;
-  folder.certain = false;
   if (gone.length + changed.length + strangers.length === 0) return;
 
   for (const { uid } of strangers) folder.uidNext = Math.max(folder.uidNext, uid + 1);
@@ -76,19 +72,43 @@ export function scanFolder(account: MaildirAccount, folder: Folder): void {
   }
 }
 
-/** By the name without its letters. What is in both directories is in cur/: it was moved while we looked. */
-function listFolder(account: MaildirAccount, folder: Folder): Map<string, Found> {
+/** What does not fit: rows without their file, and files, by their name without letters, without their row. */
+function compare(account: MaildirAccount, folder: Folder): { rows: MessageRow[]; found: Map<string, Found> } {
+  const names = new Set<string>();
+  for (const place of [NEW, CUR] as const)
+    for (const name of readdirSync(account.placeOf(folder, place)))
+      if (!name.startsWith('.')) names.add(`${place}${name}`);
+  const unmatched: number[] = [];
+  const known = account.index.prepare<[number, Place, string | null, string]>(
+    'SELECT id, place, info, base FROM messages WHERE id BETWEEN ? AND ?',
+  );
+  for (const [id, place, info, base] of known.all(folder.firstId, folder.lastId))
+    if (!names.delete(`${place}${joinName(base, info)}`)) unmatched.push(folder.uidOf(id));
+  const rows = rowsOf(account.index, folder, unmatched);
+  const moved = new Set(rows.map(({ base }) => base));
   const found = new Map<string, Found>();
-  for (const place of [NEW, CUR] as const) {
-    for (const name of readdirSync(account.placeOf(folder, place))) {
-      if (name.startsWith('.')) continue;
-      const { base, info } = splitName(name);
-      const twin = found.get(base);
-      if (twin) settleTwins(account, folder, twin, { base, place, info });
-      found.set(base, { base, place, info });
+  for (const entry of names) {
+    const place: Place = entry.startsWith('0') ? NEW : CUR;
+    const file: Found = { ...splitName(entry.slice(1)), place };
+    const row = moved.has(file.base) ? undefined : matched(account, folder, file.base);
+    const twin = found.get(file.base) ?? row;
+    if (twin?.place === CUR) {
+      settleTwins(account, folder, file, twin);
+      continue;
     }
+    // What is in both directories is in cur/: it was moved while we looked, or somebody was stopped in the middle.
+    if (twin) settleTwins(account, folder, twin, file);
+    if (row) rows.push(row);
+    found.set(file.base, file);
   }
-  return found;
+  return { rows, found };
+}
+
+/** The file of a message that has this name, where the index has it. */
+function matched(account: MaildirAccount, folder: Folder, base: string): MessageRow | undefined {
+  const { uid } = parseBase(base);
+  const row = uid?.validity === folder.uidValidity ? rowOf(account.index, folder, uid.uid) : undefined;
+  return row?.base === base ? row : undefined;
 }
 
 /** Two files with one name: a move that was cut in the middle left one message twice, or they are two messages. */
@@ -226,26 +246,6 @@ function crlfSizeOf(
     if (isMissing(error)) return undefined;
     throw error;
   }
-}
-
-/** Messages that somebody else removed. */
-function bury(account: MaildirAccount, folder: Folder, rows: readonly MessageRow[]): void {
-  const { index } = account;
-  folder.modSeq++;
-  for (const row of rows) {
-    for (const table of ['messages', 'pending', 'summaries', 'headers'])
-      index.prepare(`DELETE FROM ${table} WHERE id = ?`).run(row.id);
-    index.prepare('INSERT INTO tombstones VALUES (?, ?)').run(row.id, folder.modSeq);
-    folder.total--;
-    folder.size -= row.size;
-    if (!(row.flags & SEEN)) folder.unseen--;
-  }
-  account.announce({
-    type: 'expunged',
-    mailbox: folder.mailbox,
-    uids: rows.map(({ uid }) => uid as Uid),
-    modSeq: folder.modSeq as ModSeq,
-  });
 }
 
 function merge(

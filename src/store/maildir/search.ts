@@ -1,11 +1,12 @@
 import { fold } from '../../message/fold.ts';
 import type { MessageSummary } from '../../message/summary.ts';
 import { bodyText, fieldTexts, includesText, messageText, type ReadSpan } from '../../message/text.ts';
+import type { Packable } from '../packed-messages.ts';
 import { type SearchCriteria, StoreError } from '../store.ts';
 import type { MaildirAccount } from './account.ts';
 import { bitOf } from './flags.ts';
 import type { Folder } from './folder.ts';
-import { highestUid, type MessageRow, normaliseRanges, rowsBetween } from './message-row.ts';
+import { highestUid, normaliseRanges, packablesBetween } from './message-row.ts';
 import { headerOf, keep, readSpan, readStructure, sentDate } from './read.ts';
 
 /**
@@ -17,7 +18,7 @@ import { headerOf, keep, readSpan, readStructure, sentDate } from './read.ts';
 const MAX_DEPTH = 100;
 
 interface Candidate {
-  readonly row: MessageRow;
+  readonly row: Packable;
   /** Both are read at most once. */
   header(): Uint8Array;
   text(where: 'body' | 'message'): Iterable<string>;
@@ -33,7 +34,7 @@ export function* search(
 ): Generator<number | null> {
   const test = compile(account, folder, criteria, 0);
   const made: [number, MessageSummary][] = [];
-  for (const row of rowsBetween(account.index, folder, 1, 2 ** 32 - 1)) {
+  for (const row of packablesBetween(account.index, folder, 1, 2 ** 32 - 1)) {
     if (test.cost > 0) yield null;
     try {
       if (test.matches(candidate(account, folder, row, made))) yield row.uid;
@@ -48,7 +49,7 @@ export function* search(
 function candidate(
   account: MaildirAccount,
   folder: Folder,
-  row: MessageRow,
+  row: Packable,
   made: [number, MessageSummary][],
 ): Candidate {
   let header: Uint8Array | undefined;
@@ -105,13 +106,14 @@ function compile(account: MaildirAccount, folder: Folder, criteria: SearchCriter
     const { size, bytes } = criteria;
     return { cost: 0, matches: ({ row }) => (size === 'larger' ? row.size > bytes : row.size < bytes) };
   }
-  if ('date' in criteria) return dateTest(account, criteria);
+  if ('date' in criteria) return dateTest(account, folder, criteria);
   const { changedSince } = criteria;
   return { cost: 0, matches: ({ row }) => row.modSeq > changedSince };
 }
 
 function dateTest(
   account: MaildirAccount,
+  folder: Folder,
   { date, from, before }: Extract<SearchCriteria, { readonly date: unknown }>,
 ): Test {
   const isIn = (time: number): boolean =>
@@ -123,7 +125,7 @@ function dateTest(
     matches(message) {
       const cached = account.index
         .prepare<[number | null]>('SELECT sent FROM summaries WHERE id = ?')
-        .get(message.row.id);
+        .get(folder.id(message.row.uid));
       const sent = cached ? cached[0] : sentDate(message.header());
       // Without a usable Date field the day of arrival has to do, as other servers have it.
       return isIn(sent ?? message.row.internalDate);

@@ -3,7 +3,7 @@ import type { FlagChange } from '../store.ts';
 import type { MaildirAccount } from './account.ts';
 import { bitsOf, SEEN } from './flags.ts';
 import type { Folder } from './folder.ts';
-import { type MessageRow, rowsOf } from './message-row.ts';
+import { IN_LIST, idList, type MessageRow, rowsOf } from './message-row.ts';
 
 /**
  * STORE: one commit that waits for the disk, whatever the number of messages; the file names follow (background.ts).
@@ -38,13 +38,15 @@ export function setFlags(
     const before = new Map(free.map((row) => [row.id, row.flags]));
     account.write('wait', [folder], () => {
       folder.modSeq = modSeq;
-      const update = account.index.prepare('UPDATE messages SET flags = ?, modseq = ? WHERE id = ?');
-      const follow = account.index.prepare('INSERT OR IGNORE INTO pending VALUES (?, 0)');
-      for (const row of changed) {
-        update.run(row.flags, modSeq, row.id);
-        follow.run(row.id);
-        folder.unseen += ((before.get(row.id) ?? 0) & SEEN) - (row.flags & SEEN);
-      }
+      const update = account.index.prepare(
+        `UPDATE messages SET flags = ?, modseq = ? WHERE id IN ${IN_LIST}`,
+      );
+      for (const flags of new Set(changed.map((row) => row.flags)))
+        update.run(flags, modSeq, idList(changed.filter((row) => row.flags === flags)));
+      account.index
+        .prepare('INSERT OR IGNORE INTO pending SELECT value, 0 FROM json_each(?)')
+        .run(idList(changed));
+      for (const row of changed) folder.unseen += ((before.get(row.id) ?? 0) & SEEN) - (row.flags & SEEN);
       account.announce({ type: 'flags', mailbox: folder.mailbox, messages: pack(folder, changed) });
     });
     account.behind = true;
