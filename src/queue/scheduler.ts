@@ -61,6 +61,8 @@ export class Scheduler implements Capacity {
   #again = false;
   #alarm: { readonly at: number; readonly cancel: AbortController } | undefined;
   #watching = false;
+  /** Ends the watch: a sleeping timer would keep the process from ending. */
+  readonly #closing = new AbortController();
   #idle: (() => void) | undefined;
 
   constructor(options: SchedulerOptions, deps: SchedulerDeps) {
@@ -102,6 +104,7 @@ export class Scheduler implements Capacity {
   async close(ms: number): Promise<void> {
     if (this.#state === 'stopping') return;
     this.#state = 'stopping';
+    this.#closing.abort();
     this.#alarm?.cancel.abort();
     if (await this.#quiet(ms)) return;
     this.#log.info({ attempts: this.#running.size }, 'breaking off deliveries');
@@ -192,7 +195,7 @@ export class Scheduler implements Capacity {
   async #watch(): Promise<void> {
     this.#watching = true;
     while (this.#running.size > 0 && this.#state === 'started') {
-      await this.#deps.clock.sleep(WATCH_MS);
+      await this.#deps.clock.sleep(WATCH_MS, this.#closing.signal).catch(() => undefined);
       for (const { deadline, abort } of this.#running.values())
         if (deadline <= this.#now()) abort.abort(new Error('the attempt took too long'));
     }
