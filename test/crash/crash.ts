@@ -2,6 +2,11 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { mkdirSync, openSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { join, resolve } from 'node:path';
+import type { AccountId } from '../../src/directory/directory.ts';
+import { systemClock } from '../../src/lib/clock.ts';
+import { createLogger } from '../../src/lib/logger.ts';
+import { MaildirAccount } from '../../src/store/maildir/account.ts';
+import { checkAccount } from '../../src/store/maildir/check.ts';
 import { startLoad } from './smtp-load.ts';
 
 /**
@@ -19,6 +24,8 @@ export interface CrashReport {
   readonly refusedButDelivered: readonly string[];
   /** Files in a Maildir that are not whole: must be empty. */
   readonly torn: readonly string[];
+  /** What an account's index says and its Maildir does not: must be empty. */
+  readonly disagreements: readonly string[];
 }
 
 export interface CrashOptions {
@@ -99,7 +106,27 @@ function judge(
     doubled: [...found].filter(([, times]) => times > 1).map(([token]) => token),
     refusedButDelivered: [...load.refused].filter((token) => found.has(token)),
     torn,
+    disagreements: RECIPIENTS.flatMap((address) => disagreements(options.dir, address)),
   };
+}
+
+/** Looks at one account as the daemon left it; nothing else has it open now. */
+function disagreements(dir: string, address: string): string[] {
+  const account = new MaildirAccount({
+    id: address as AccountId,
+    directory: join(dir, 'data/mail/crash.test', address.split('@')[0] ?? ''),
+    clock: systemClock,
+    log: createLogger({ level: 'warn', format: 'json' }),
+    host: 'mx.crash.test',
+    pid: process.pid,
+    defaultFolders: [],
+    onChange: () => {},
+  });
+  try {
+    return checkAccount(account).map(({ mailbox, problem }) => `${address} ${mailbox}: ${problem}`);
+  } finally {
+    account.close('clean');
+  }
 }
 
 function start(config: string, dir: string): ChildProcess {

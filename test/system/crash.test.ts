@@ -14,4 +14,5 @@ test('ten SIGKILLs under SMTP load lose, double and tear nothing that was answer
   expect(report.doubled).toEqual([]);
   expect(report.refusedButDelivered).toEqual([]);
   expect(report.torn).toEqual([]);
+  expect(report.disagreements).toEqual([]);
 }, 180_000);
