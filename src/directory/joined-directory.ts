@@ -32,6 +32,7 @@ export class JoinedDirectory implements Directory {
   readonly #source: Source;
   readonly #logins: Logins;
   #routing: RoutingOptions;
+  #fresh = false;
 
   constructor(options: JoinedDirectoryOptions) {
     this.#source = joinSources(options.sources);
@@ -47,28 +48,28 @@ export class JoinedDirectory implements Directory {
   }
 
   async isLocal(domain: Domain): Promise<boolean> {
-    this.#source.refresh();
+    this.#refresh();
     return this.#source.isLocal(domain);
   }
 
   async route(address: Address): Promise<Route> {
-    this.#source.refresh();
+    this.#refresh();
     return route(this.#source, address, this.#routing);
   }
 
   async postmaster(): Promise<Route> {
-    this.#source.refresh();
+    this.#refresh();
     return postmasterRoute(this.#source, this.#routing);
   }
 
   async account(id: AccountId): Promise<Account | undefined> {
-    this.#source.refresh();
+    this.#refresh();
     const address = parseAddress(id);
     return address && this.#source.account(addressKey(address));
   }
 
   async maySendAs(account: AccountId, from: Address): Promise<boolean> {
-    this.#source.refresh();
+    this.#refresh();
     return belongsTo(this.#source, account, from, this.#routing);
   }
 
@@ -86,8 +87,18 @@ export class JoinedDirectory implements Directory {
 
   /** Whether every enabled account has SCRAM keys: an imported hash gives them only at the first login. */
   allHaveScram(): boolean {
-    this.#source.refresh();
+    this.#refresh();
     return this.#source.allHaveScram();
+  }
+
+  /** Questions of one turn of the event loop get answers of one state: asking SQLite costs more than they do. */
+  #refresh(): void {
+    if (this.#fresh) return;
+    this.#fresh = true;
+    setImmediate(() => {
+      this.#fresh = false;
+    });
+    this.#source.refresh();
   }
 
   /** Waits for what logins have still to write. The sources stay open. */

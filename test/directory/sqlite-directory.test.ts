@@ -269,24 +269,32 @@ describe('what the configuration file declares', () => {
   });
 });
 
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
 describe('another process', () => {
-  test('changes the file, and the next question knows', async () => {
+  test('changes the file, and questions of the next turn of the event loop know', async () => {
     const daemon = await town({ path, accounts: { 'alice@example.org': 'pw' } });
     const command = await town({ path });
     expect(await route(daemon, 'new@example.org')).toEqual(['unknown']);
     expect(await daemon.directory.verifyPassword('alice@example.org', 'pw')).toBeDefined();
 
     await command.sqlite.addAccount({ address: address('new@example.org'), password: pw });
+    await nextTurn();
     expect(await route(daemon, 'new@example.org')).toEqual(['new@example.org']);
     expect(await daemon.directory.verifyPassword('new@example.org', 'geheim')).toBeDefined();
 
     await command.sqlite.setState(address('alice@example.org'), 'disabled');
+    await nextTurn();
     expect(await daemon.directory.verifyPassword('alice@example.org', 'pw')).toBeUndefined();
     expect(await route(daemon, 'alice@example.org')).toEqual(['disabled']);
 
     await command.sqlite.addDomain(domain('more.example'));
+    await nextTurn();
     expect(await daemon.directory.isLocal(domain('more.example'))).toBe(true);
     await command.sqlite.addAlias(catchAll('more.example'), [address('new@example.org')]);
+    await nextTurn();
     expect(await route(daemon, 'any@more.example')).toEqual(['new@example.org']);
   });
 
@@ -298,6 +306,7 @@ describe('another process', () => {
       openSqlite(process.argv[2], { durability: 'full' }).exec('UPDATE account SET enabled = 0');`;
     const module = new URL('../../src/lib/sqlite.ts', import.meta.url).href;
     execFileSync(process.execPath, ['--input-type=module', '-e', script, module, path]);
+    await nextTurn();
     expect(await route(daemon, 'alice@example.org')).toEqual(['disabled']);
   });
 });
