@@ -22,7 +22,7 @@ import type { Logger } from './lib/logger.ts';
 import { logFromThreads } from './lib/thread-logger.ts';
 import { ThreadPool } from './lib/thread-pool.ts';
 import { version } from './lib/version.ts';
-import { type Address, Listeners } from './listeners.ts';
+import { type Address, Listeners, listensAnywhere, unserved } from './listeners.ts';
 import { formatAddress, parseAddress, parseDomain } from './mail/address.ts';
 import type { RawMessage } from './mail/raw-message.ts';
 import { formatReply } from './mail/reply.ts';
@@ -45,8 +45,8 @@ export interface Surroundings {
   readonly clock: Clock;
 }
 
-/** Settings that a running process cannot change. */
-const RESTART_ONLY = ['dataDir', 'dns', 'limits', 'store'] as const;
+/** Settings that a running process cannot change: each alone, or all below it. */
+const RESTART_ONLY: readonly RegExp[] = [/^dataDir$/, /^dns\./, /^limits\./, /^store\./, /^log\.format$/];
 
 /** The composition root: builds every room, starts them in order and stops them in the opposite one. */
 export class Facteur {
@@ -83,6 +83,7 @@ export class Facteur {
       const listeners = new Listeners(protocols, parts.certificates, surroundings.log);
       closers.push(() => listeners.close());
       await listeners.apply(config, protocols);
+      warnOfUnserved(config, surroundings.log);
       surroundings.log.info(
         { version: version(), node: process.versions.node, dataDir: config.dataDir },
         'started',
@@ -120,6 +121,7 @@ export class Facteur {
       await parts.certificates.reload(certificatesOptions(before));
       throw error;
     }
+    warnOfUnserved(config, parts.surroundings.log);
     parts.declared.replace(config.directory);
     parts.directory.configure(directorySettings(config));
     parts.scheduler.reload(schedulerOptions(config));
@@ -127,7 +129,7 @@ export class Facteur {
     this.#retired.push(this.#protocols);
     this.#protocols = protocols;
     this.#config = config;
-    return RESTART_ONLY.filter((name) => JSON.stringify(before[name]) !== JSON.stringify(config[name]));
+    return changedSettings(before, config).filter((name) => RESTART_ONLY.some((rule) => rule.test(name)));
   }
 
   /** No new connections; what runs may finish within `graceMs`; then everything is closed in order. */
@@ -275,10 +277,29 @@ function protocolsDeps(config: Config, parts: Parts): ProtocolsDeps {
 }
 
 function checkStartable(config: Config): void {
-  if (Object.values(config.listeners).every((list) => list.length === 0))
+  if (!listensAnywhere(config))
     throw new StartError(
-      'nothing to do: "listeners" is empty in the configuration. config/minimal.yaml shows the usual ones.',
+      'nothing to do: "listeners" names no service in the configuration. config/minimal.yaml shows the usual ones.',
     );
+}
+
+function warnOfUnserved(config: Config, log: Logger): void {
+  for (const service of unserved(config))
+    log.warn({ setting: `listeners.${service}` }, 'nothing listens there: not served in this version');
+}
+
+/** Dotted names of what differs; a list counts as one setting. */
+function changedSettings(before: object, after: object, prefix = ''): string[] {
+  const old = new Map<string, unknown>(Object.entries(before));
+  return Object.entries(after).flatMap(([key, value]: [string, unknown]) => {
+    const was = old.get(key);
+    if (isGroup(value) && isGroup(was)) return changedSettings(was, value, `${prefix}${key}.`);
+    return JSON.stringify(was) === JSON.stringify(value) ? [] : [prefix + key];
+  });
+}
+
+function isGroup(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function schedulerOptions(config: Config): SchedulerOptions {

@@ -12,6 +12,20 @@ export interface Address {
   readonly port: number;
 }
 
+/** Services that the configuration has room for and that this version does not serve. */
+const UNSERVED = ['managesieve', 'http', 'https'] as const;
+
+/** Those of them that `config` has listeners for: nothing will answer there. */
+export function unserved({ listeners }: Config): readonly string[] {
+  return UNSERVED.filter((service) => listeners[service].length > 0);
+}
+
+/** Whether `config` has a listener that something answers at. */
+export function listensAnywhere({ listeners }: Config): boolean {
+  const silent: readonly string[] = UNSERVED;
+  return Object.entries(listeners).some(([service, list]) => list.length > 0 && !silent.includes(service));
+}
+
 interface Open {
   readonly service: ServiceName;
   readonly listener: Listener;

@@ -13,6 +13,11 @@ export type ControlHandler = (argument: unknown) => AsyncIterable<unknown> | Pro
 
 type Line = { readonly item: unknown } | { readonly done: unknown } | { readonly error: string };
 
+/** The daemon could not do it, or cannot be asked; `message` says why. */
+export class ControlError extends Error {
+  override readonly name = 'ControlError';
+}
+
 /** A request is a method and a few words. */
 const MAX_REQUEST = 64 * 1024;
 /** sun_path of sockaddr_un, with room for its final zero. */
@@ -48,15 +53,16 @@ export class ControlServer {
   /** The caller holds the data directory's lock, so a socket that lies there is a dead daemon's. */
   async listen(): Promise<void> {
     rmSync(this.#path, { force: true });
-    const umask = process.umask(0o177);
-    try {
-      await new Promise<void>((resolve, reject) => {
-        this.#server.once('error', reject);
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once('error', reject);
+      // listen() binds at once: the umask, which all threads share, changes for no longer than that.
+      const umask = process.umask(0o177);
+      try {
         this.#server.listen(this.#path, resolve);
-      });
-    } finally {
-      process.umask(umask);
-    }
+      } finally {
+        process.umask(umask);
+      }
+    });
     chmodSync(this.#path, 0o600);
   }
 
@@ -68,9 +74,13 @@ export class ControlServer {
 
 async function serve(socket: Socket, handlers: Readonly<Record<string, ControlHandler>>): Promise<void> {
   for await (const line of linesOf(socket, MAX_REQUEST)) {
-    const { method, argument } = JSON.parse(line) as { method: string; argument: unknown };
-    const handler = Object.hasOwn(handlers, method) ? handlers[method] : undefined;
+    if (line === TOO_LONG) {
+      await send(socket, { error: `a request has at most ${MAX_REQUEST} octets` });
+      break;
+    }
     try {
+      const { method, argument } = parseRequest(line);
+      const handler = Object.hasOwn(handlers, method) ? handlers[method] : undefined;
       if (!handler) throw new Error(`the running facteur does not know "${method}"; is it an older version?`);
       const result = handler(argument);
       if (Symbol.asyncIterator in result) {
@@ -82,6 +92,18 @@ async function serve(socket: Socket, handlers: Readonly<Record<string, ControlHa
     }
   }
   socket.end();
+}
+
+function parseRequest(line: string): { readonly method: string; readonly argument: unknown } {
+  let request: unknown;
+  try {
+    request = JSON.parse(line);
+  } catch {
+    request = undefined;
+  }
+  if (typeof request !== 'object' || request === null || !('method' in request))
+    throw new Error('a request is a JSON object with "method" and "argument"');
+  return { method: String(request.method), argument: 'argument' in request ? request.argument : undefined };
 }
 
 async function send(socket: Socket, line: Line): Promise<void> {
@@ -100,7 +122,7 @@ async function send(socket: Socket, line: Line): Promise<void> {
 /** The command line's side. Throws when no daemon answers at `path`. */
 export class ControlClient {
   readonly #socket: Socket;
-  readonly #lines: AsyncIterator<string>;
+  readonly #lines: AsyncIterator<string | typeof TOO_LONG>;
 
   private constructor(socket: Socket) {
     this.#socket = socket;
@@ -119,7 +141,9 @@ export class ControlClient {
       const code = error instanceof Error && 'code' in error ? error.code : undefined;
       if (code === 'ENOENT' || code === 'ECONNREFUSED') return undefined;
       if (code === 'EACCES')
-        throw new Error(`not allowed to talk to the running facteur (${path}); use the user it runs as`);
+        throw new ControlError(
+          `not allowed to talk to the running facteur (${path}); use the user it runs as`,
+        );
       throw error;
     }
     return new ControlClient(socket);
@@ -144,9 +168,9 @@ export class ControlClient {
     this.#socket.write(`${JSON.stringify({ method, argument })}\n`);
     for (;;) {
       const { value, done } = await this.#lines.next();
-      if (done) throw new Error('the running facteur closed the connection');
-      const line = JSON.parse(value) as Line;
-      if ('error' in line) throw new Error(line.error);
+      if (done) throw new ControlError('the running facteur closed the connection');
+      const line = JSON.parse(String(value)) as Line;
+      if ('error' in line) throw new ControlError(line.error);
       if ('done' in line) {
         this.#last = line.done;
         return;
@@ -156,13 +180,19 @@ export class ControlClient {
   }
 }
 
-async function* linesOf(socket: Socket, max: number): AsyncGenerator<string> {
+const TOO_LONG: unique symbol = Symbol('too long');
+
+/** The lines that come; TOO_LONG, and nothing more, where one is longer than `max`. */
+async function* linesOf(socket: Socket, max: number): AsyncGenerator<string | typeof TOO_LONG> {
   let rest = '';
   socket.setEncoding('utf8');
   for await (const chunk of socket) {
     const parts = (rest + String(chunk)).split('\n');
     rest = parts.pop() ?? '';
     yield* parts;
-    if (rest.length > max) throw new Error('request too long');
+    if (rest.length > max) {
+      yield TOO_LONG;
+      return;
+    }
   }
 }

@@ -2,7 +2,7 @@ import { Passwords } from '../directory/password.ts';
 import type { SqliteDirectory } from '../directory/sqlite-directory.ts';
 import { openDirectory } from '../facteur.ts';
 import { systemClock } from '../lib/clock.ts';
-import { prepareDataDir } from '../lib/data-dir.ts';
+import { asDataDirError, prepareDataDir } from '../lib/data-dir.ts';
 import { ACCOUNT_USAGE, runAccount } from './account.ts';
 import { ALIAS_USAGE, runAlias } from './alias.ts';
 import type { CliCommand } from './command.ts';
@@ -22,11 +22,14 @@ function directoryCommand(name: string, summary: string, usage: string, run: Run
       const { config } = resolveConfig(configFile);
       prepareDataDir(config.dataDir);
       const passwords = new Passwords();
-      const directory = openDirectory(config, systemClock, passwords);
+      let directory: SqliteDirectory | undefined;
       try {
+        directory = openDirectory(config, systemClock, passwords);
         return await run(args, io, directory);
+      } catch (error) {
+        throw asDataDirError(config.dataDir, error) ?? error;
       } finally {
-        directory.close();
+        directory?.close();
         await passwords.close();
       }
     },

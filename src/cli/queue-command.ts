@@ -25,11 +25,14 @@ export const queueCommand: CliCommand = {
     }
     const release = claimDataDir(config.dataDir);
     try {
-      const queue = await openQueue(config, { clock: systemClock, log: createLogger(config.log) });
+      // Standard output is for the answer: `--json` is read by programs.
+      const log = createLogger({ level: 'warn', format: config.log.format }, process.stderr);
+      const queue = await openQueue(config, { clock: systemClock, log });
       try {
         return await runQueue(args, io, queueAdmin(queue));
       } finally {
         await queue.close();
+        log.flush();
       }
     } finally {
       release();

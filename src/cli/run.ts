@@ -1,6 +1,6 @@
 import { ConfigError } from '../config/problem.ts';
-import { DataDirError } from '../lib/data-dir.ts';
 import { commands } from './commands.ts';
+import { isExpected } from './expected.ts';
 import { type CliIo, EXIT, UsageError } from './io.ts';
 
 /**
@@ -9,6 +9,10 @@ import { type CliIo, EXIT, UsageError } from './io.ts';
  */
 export async function run(args: readonly string[], io: CliIo): Promise<number> {
   const { config, rest, help } = globalOptions(args);
+  if (config === '') {
+    io.err(`facteur: --config needs the name of a file\n\n${overview()}`);
+    return EXIT.usage;
+  }
   const [name, ...words] = rest;
   if (name === undefined || name === 'help') {
     (name === 'help' || help ? io.out : io.err)(overview());
@@ -38,17 +42,9 @@ function explain(error: unknown, usage: string, io: CliIo): number {
     return EXIT.usage;
   }
   if (error instanceof ConfigError) io.err(`${error.message}\n`);
-  else if (error instanceof DataDirError || isExpected(error))
-    io.err(`facteur: ${(error as Error).message}\n`);
+  else if (isExpected(error)) io.err(`facteur: ${error.message}\n`);
   else io.err(`facteur: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
   return EXIT.failed;
-}
-
-/** Errors of the rooms that already speak to people. */
-const EXPECTED = new Set(['DirectoryError', 'ListenError', 'TlsError', 'StartError', 'ControlError']);
-
-function isExpected(error: unknown): boolean {
-  return error instanceof Error && EXPECTED.has(error.name);
 }
 
 function isParseArgsError(error: unknown): boolean {
@@ -65,6 +61,10 @@ function globalOptions(args: readonly string[]): {
   let help = false;
   for (let i = 0; i < args.length; i++) {
     const arg = args[i] ?? '';
+    if (arg === '--') {
+      rest.push(...args.slice(i));
+      break;
+    }
     if (arg === '--config' || arg === '-c') config = args[++i] ?? '';
     else if (arg.startsWith('--config=')) config = arg.slice('--config='.length);
     else if (arg === '--help' || arg === '-h') help = true;

@@ -1,3 +1,4 @@
+import { parseArgs } from 'node:util';
 import { addAccount } from '../admin/accounts.ts';
 import { addDomain } from '../admin/domains.ts';
 import { ConfigError } from '../config/problem.ts';
@@ -8,10 +9,13 @@ import { createLogger, type RootLogger } from '../lib/logger.ts';
 import { version } from '../lib/version.ts';
 import type { CliCommand } from './command.ts';
 import { resolveConfig } from './config-file.ts';
+import { isExpected } from './expected.ts';
 import { EXIT, table } from './io.ts';
 
 /** How long sessions and deliveries under way may take to finish after SIGTERM. */
 const GRACE_MS = 10_000;
+/** How long the process may take to end by itself when all is closed. */
+const END_MS = 2000;
 
 /** The domain and account that a trial run makes for itself. */
 const TRIAL_DOMAIN = 'facteur.test';
@@ -24,33 +28,77 @@ export const serve: CliCommand = {
   usage: `facteur serve [--config FILE]
 
 Signals: SIGTERM and SIGINT stop it gracefully (a second one at once), SIGHUP reloads the configuration.`,
-  async run(_args, { io, configFile }) {
+  async run(args, { io, configFile }) {
+    parseArgs({ args: [...args], options: {} });
     const { config, file } = resolveConfig(configFile);
     const log = createLogger(config.log);
     const stopped = stopSignal();
-    const facteur = await Facteur.start(config, { log, clock: systemClock });
+    const hangups = new Hangups();
+    process.once('uncaughtException', (error) => {
+      log.error({ err: error }, 'a bug: facteur ends at once');
+      log.flush();
+      process.exit(EXIT.failed);
+    });
     try {
+      const facteur = await Facteur.start(config, { log, clock: systemClock });
       if (file === null) io.out(await trialNotice(facteur, config));
       else if (facteur.directory.domains().length === 0)
         io.err('There is no domain yet. Add one:  facteur domain add example.org\n');
-      const onHup = (): void => void reload(facteur, configFile, log);
-      process.on('SIGHUP', onHup);
+      hangups.answer(() => reload(facteur, configFile, log));
       const reason = await Promise.race([stopped, facteur.failed]);
-      process.off('SIGHUP', onHup);
+      hangups.ignore();
       if (reason instanceof Error) {
         log.error({ err: reason }, 'facteur must stop');
         process.exitCode = EXIT.failed;
       } else log.info({ signal: reason }, 'stopping');
-      process.once('SIGTERM', () => process.exit(EXIT.failed));
-      process.once('SIGINT', () => process.exit(EXIT.failed));
+      void stopSignal().then((signal) => {
+        log.warn({ signal }, 'stopping at once: sessions and deliveries are broken off');
+        log.flush();
+        process.exit(EXIT.failed);
+      });
       await facteur.close(GRACE_MS);
       log.info({}, 'stopped');
-      return reason instanceof Error ? EXIT.failed : EXIT.ok;
+      const code = reason instanceof Error ? EXIT.failed : EXIT.ok;
+      endSoon(code, log);
+      return code;
     } finally {
       log.flush();
     }
   },
 };
+
+/** Everything is closed. Should something still keep the process, it is named and does not get its way. */
+function endSoon(code: number, log: RootLogger): void {
+  setTimeout(() => {
+    log.error({ kept: process.getActiveResourcesInfo() }, 'a bug: something was left open');
+    log.flush();
+    process.exit(code);
+  }, END_MS).unref();
+}
+
+/** SIGHUP from the first moment on, as its default would end the process: one reload after the other. */
+class Hangups {
+  #reload: (() => Promise<void>) | undefined;
+  #running: Promise<void> = Promise.resolve();
+  #early = false;
+
+  constructor() {
+    process.on('SIGHUP', () => {
+      if (this.#reload) this.#running = this.#running.then(this.#reload);
+      else this.#early = true;
+    });
+  }
+
+  /** From now on; one that came earlier is answered now. */
+  answer(reload: () => Promise<void>): void {
+    this.#reload = reload;
+    if (this.#early) this.#running = reload();
+  }
+
+  ignore(): void {
+    this.#reload = async () => {};
+  }
+}
 
 /** Resolves with the first signal that asks us to stop. */
 function stopSignal(): Promise<NodeJS.Signals> {
@@ -71,7 +119,11 @@ async function reload(facteur: Facteur, configFile: string | undefined, log: Roo
     if (error instanceof ConfigError)
       for (const problem of error.problems)
         log.error({ file: error.file, ...problem }, 'configuration not reloaded, the old one stays');
-    else log.error({ err: error }, 'configuration not reloaded, the old one stays');
+    else
+      log.error(
+        isExpected(error) ? { reason: error.message } : { err: error },
+        'configuration not reloaded, the old one stays',
+      );
   }
 }
 

@@ -1,3 +1,4 @@
+import { parseArgs } from 'node:util';
 import { version } from '../lib/version.ts';
 import type { CliCommand } from './command.ts';
 import { EXIT } from './io.ts';
@@ -7,12 +8,9 @@ export const versionCommand: CliCommand = {
   summary: 'the version of Facteur and of Node.js',
   usage: 'facteur version [--json]',
   async run(args, { io }) {
+    const { values } = parseArgs({ args: [...args], options: { json: { type: 'boolean' } } });
     const facts = { facteur: version(), node: process.versions.node };
-    io.out(
-      args.includes('--json')
-        ? `${JSON.stringify(facts)}\n`
-        : `facteur ${facts.facteur} (Node.js ${facts.node})\n`,
-    );
+    io.out(values.json ? `${JSON.stringify(facts)}\n` : `facteur ${facts.facteur} (Node.js ${facts.node})\n`);
     return EXIT.ok;
   },
 };

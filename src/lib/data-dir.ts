@@ -50,6 +50,16 @@ export function prepareDataDir(dir: string): void {
   }
 }
 
+/** What a failure to use something in the data directory `dir` means for the admin; undefined when it is another error. */
+export function asDataDirError(dir: string, error: unknown): DataDirError | undefined {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  if (!/^(EACCES|EPERM|EROFS|ENOSPC|SQLITE_(CANTOPEN|READONLY|FULL|PERM))/.test(code)) return undefined;
+  return new DataDirError(
+    `cannot write in the data directory ${dir}: ${reason(error)}. Run facteur as the user who owns it.`,
+    { cause: error },
+  );
+}
+
 /** Whether a process holds the data directory now. */
 export function isClaimed(dir: string): boolean {
   let release: (() => void) | undefined;
@@ -92,7 +102,7 @@ function runningPid(dir: string): string {
 
 function reason(error: unknown): string {
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-  if (code === 'EACCES' || code === 'EPERM') return 'permission denied';
+  if (code === 'EACCES' || code === 'EPERM' || code === 'SQLITE_READONLY') return 'permission denied';
   if (code === 'ENOSPC') return 'the disk is full';
   if (code === 'EROFS') return 'the file system is read-only';
   if (code === 'ENOTDIR' || code === 'EEXIST') return 'a file is in the way';
