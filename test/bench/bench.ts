@@ -18,7 +18,9 @@ const shared = resolve(root, '../shared/bench');
 const work = process.env['BENCH_WORK'] ?? join(tmpdir(), 'facteur-bench');
 const peersRoot = process.env['BENCH_ROOT'] ?? join(work, 'peers');
 const harness = join(work, 'harness');
-const home = join(work, 'facteur');
+// A new directory for each run: ext4 makes files slowly where thousands were removed in the last minutes, so that a
+// clean-up before the run would be measured along with it.
+const home = join(work, `run-${Date.now()}`);
 
 const { values: options } = parseArgs({
   options: {
@@ -69,6 +71,9 @@ for (let round = 1; round <= Number(options.rounds); round++) {
 }
 for (const target of targets) bench(['down', target], 'quiet');
 report();
+for (const name of readdirSync(work))
+  if (/^run-\d+$/.test(name) && !home.endsWith(name))
+    rmSync(join(work, name), { recursive: true, force: true });
 
 /** A copy of the harness (it writes its results beside itself), our target, and our own data directory. */
 function prepare(): void {
@@ -83,7 +88,6 @@ function prepare(): void {
     env: { ...process.env, BENCH_ROOT: peersRoot, ...(set ? { SKIP_INSTALL: '1' } : {}) },
     stdio: ['ignore', 'ignore', 'inherit'],
   });
-  rmSync(home, { recursive: true, force: true });
   mkdirSync(home, { recursive: true });
   writeFileSync(join(home, 'facteur.yaml'), configuration());
   const node = join(root, 'node_modules/node/bin/node');
@@ -98,7 +102,7 @@ function prepare(): void {
       name: 'facteur',
       title: 'Facteur',
       start: [
-        `kill -0 $(cat ${pidFile} 2>/dev/null || echo x) 2>/dev/null || { setsid ${run.join(' ')} ${root}/src/main.ts serve --config ${home}/facteur.yaml >> ${home}/log 2>&1 < /dev/null & echo $! > ${pidFile}; }`,
+        `kill -0 $(cat ${pidFile} 2>/dev/null || echo x) 2>/dev/null || { setsid ${run.join(' ')} ${root}/bin/facteur.js serve --config ${home}/facteur.yaml >> ${home}/log 2>&1 < /dev/null & echo $! > ${pidFile}; }`,
       ],
       stop: [
         `kill $(cat ${pidFile}) 2>/dev/null && while kill -0 $(cat ${pidFile}) 2>/dev/null; do sleep 0.1; done; rm -f ${pidFile}; true`,
