@@ -120,8 +120,14 @@ export async function smtpSession(port: number, host = '127.0.0.1'): Promise<Lin
   return smtp;
 }
 
-export async function imapSession(port: number, user: string, password: string): Promise<Lines> {
-  const imap = Lines.plain(port);
+/** Logged in. */
+export async function imapSession(
+  port: number,
+  user: string,
+  password: string,
+  how: 'plain' | 'tls' = 'plain',
+): Promise<Lines> {
+  const imap = how === 'tls' ? Lines.tls(port) : Lines.plain(port);
   await imap.until(/^\* OK/);
   const answer = await imap.imap(`LOGIN "${user}" "${password}"`);
   if (!/^a\d+ OK/m.test(answer)) throw new Error(answer);

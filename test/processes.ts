@@ -75,7 +75,7 @@ export class Daemon {
   #err = '';
   readonly #ended: Promise<number | null>;
 
-  constructor(args: readonly string[], options: { readonly env?: NodeJS.ProcessEnv } = {}) {
+  private constructor(args: readonly string[], options: { readonly env?: NodeJS.ProcessEnv } = {}) {
     const [command = '', ...rest] = args;
     this.child = spawn(command, rest, {
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -92,9 +92,14 @@ export class Daemon {
     this.#ended = new Promise((resolve) => this.child.once('close', (code) => resolve(code)));
   }
 
-  /** Starts `facteur serve`; resolves when it listens. */
+  /** `facteur serve`, just begun. */
+  static spawn(at: Place, options: { readonly env?: NodeJS.ProcessEnv } = {}): Daemon {
+    return new Daemon([process.execPath, MAIN, 'serve', '--config', at.file], options);
+  }
+
+  /** `facteur serve`; resolves when it listens. Its log must be at level info. */
   static async start(at: Place, options: { readonly env?: NodeJS.ProcessEnv } = {}): Promise<Daemon> {
-    const daemon = new Daemon([process.execPath, MAIN, 'serve', '--config', at.file], options);
+    const daemon = Daemon.spawn(at, options);
     await daemon.logged('started');
     return daemon;
   }
