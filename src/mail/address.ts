@@ -18,6 +18,11 @@ const MAX_LOCAL = 64;
 const MAX_DOMAIN = 255;
 const MAX_LABEL = 63;
 
+/** What nearly all domains look like: letters, digits and hyphens, no A-label, no number at the end. */
+const PLAIN_DOMAIN =
+  /^(?!.*xn--)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?$/i;
+/** What nearly all local parts look like (dot-atom of RFC 5322 3.2.3). */
+const PLAIN_LOCAL = /^[a-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[a-z0-9!#$%&'*+/=?^_`{|}~-]+)*$/i;
 const LABEL = /^[\p{L}\p{N}_](?:[\p{L}\p{M}\p{N}_-]*[\p{L}\p{M}\p{N}_])?$/u;
 // RFC 5322 3.2.3 atext, with RFC 6531 3.3 UTF8-non-ascii.
 const DOT_ATOM = /^[\p{L}\p{M}\p{N}\p{S}\p{P}]+$/u;
@@ -28,6 +33,7 @@ const SPECIALS = /[()<>[\]:;@\\,"\s]/u;
  * @returns undefined when it is no host name (empty label, label over 63 octets, forbidden characters, all numeric).
  */
 export function parseDomain(text: string): Domain | undefined {
+  if (text.length <= MAX_DOMAIN && PLAIN_DOMAIN.test(text)) return text.toLowerCase() as Domain;
   const name = text.normalize('NFC').toLowerCase();
   if (name.length === 0 || Buffer.byteLength(name) > MAX_DOMAIN) return undefined;
   const labels = name.split('.');
@@ -68,6 +74,7 @@ export function parseLocalPart(text: string): string | undefined {
 }
 
 function isDotString(text: string): boolean {
+  if (PLAIN_LOCAL.test(text)) return true;
   return (
     DOT_ATOM.test(text) &&
     !SPECIALS.test(text) &&

@@ -17,6 +17,8 @@ describe('domains', () => {
     ['BÜCHER.example', 'bücher.example'],
     ['bu\u0308cher.example', 'bücher.example'],
     ['_dmarc.example.org', '_dmarc.example.org'],
+    ['XN--BCHER-KVA.example', 'bücher.example'],
+    [`${'a'.repeat(63)}.example`, `${'a'.repeat(63)}.example`],
   ])('%s is %s', (text, expected) => {
     expect(parseDomain(text)).toBe(expected);
   });
