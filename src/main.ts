@@ -1,5 +1,15 @@
+import { enableCompileCache } from 'node:module';
+import { join } from 'node:path';
 import type { CliIo } from './cli/io.ts';
-import { run } from './cli/run.ts';
+
+// Half of a start is stripping types and compiling. What is compiled is kept beside the code, where only who may change
+// the code can write; elsewhere, as in the system's temporary directory, others could put something in its place. Where
+// it cannot be written nothing is kept.
+const kept = join(import.meta.dirname, '../node_modules/.cache/facteur');
+if (process.env['NODE_COMPILE_CACHE'] === undefined && enableCompileCache(kept).directory !== undefined)
+  // For the worker threads.
+  process.env['NODE_COMPILE_CACHE'] = kept;
+const { run } = await import('./cli/run.ts');
 
 /** The command line's outermost ring: the only place that knows `process`. */
 const io: CliIo = {
