@@ -26,7 +26,9 @@ if (major >= REQUIRED) {
     const child = spawn(bundled, [fileURLToPath(import.meta.url), ...process.argv.slice(2)], {
       stdio: 'inherit',
     });
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
+    for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
+    // Ctrl-C at a terminal reaches the child without us; a second one would stop it at once.
+    process.on('SIGINT', () => process.stdin.isTTY || child.kill('SIGINT'));
     child.on('exit', (code, signal) => {
       process.exitCode = signal ? 1 : (code ?? 1);
     });
