@@ -15,6 +15,7 @@ import {
   renameMailbox,
   subscribe,
 } from './maildir/mailboxes.ts';
+import { isDamaged } from './maildir/index.ts';
 import { highestUid, normaliseRanges, packablesBetween } from './maildir/message-row.ts';
 import { OpenAccounts, type OpenAccountsOptions } from './maildir/open-accounts.ts';
 import { readHeaders, readMessage, readStructure, readSummaries } from './maildir/read.ts';
@@ -41,6 +42,11 @@ import type {
 /** Messages written in one go: more would keep the first of them waiting. */
 const MAX_BATCH = 256;
 const MAX_BATCH_BYTES = 32 * 1024 * 1024;
+/**
+ * The first delivery after a pause is taken in at once; those that follow it closely wait this long (ms) for company,
+ * because a batch shares its directory syncs and its transaction: a third less work for a single busy sender.
+ */
+const PAUSE = 20;
 /** After so long (ms) at one call others have their turn. */
 const TURN = 5;
 /** Messages read between two looks at the clock. */
@@ -77,7 +83,12 @@ export function storeService(options: OpenAccountsOptions): {
   close(): Promise<void>;
 } {
   const accounts = new OpenAccounts(options);
+  const { clock } = options;
   let waiting: Waiting[] = [];
+  let due: 'no' | 'soon' | 'now' = 'no';
+  let timer: NodeJS.Timeout | undefined;
+  /** When the last batch was taken in (ms). */
+  let flushed = 0;
 
   const on = <T>({ account }: To, work: (account: MaildirAccount) => T): T => accounts.run(account, work);
 
@@ -102,12 +113,34 @@ export function storeService(options: OpenAccountsOptions): {
 
   const arrive = (incoming: Incoming): Promise<unknown> =>
     new Promise((resolve, reject) => {
-      // All calls of this turn are here before it runs.
-      if (waiting.length === 0) setImmediate(flush);
       waiting.push({ incoming, resolve, reject });
+      // Somebody waits for the answer to APPEND; the queue does not wait for a delivery to send the next one.
+      if (incoming.key === undefined) flushNow();
+      else flushSoon();
     });
 
+  const flushNow = (): void => {
+    if (due === 'now') return;
+    clearTimeout(timer);
+    due = 'now';
+    // All calls of this turn are here before it runs.
+    setImmediate(flush);
+  };
+
+  const flushSoon = (): void => {
+    if (due !== 'no') return;
+    const pause = Math.min(flushed + PAUSE - clock.now().getTime(), PAUSE);
+    if (pause <= 0) {
+      flushNow();
+      return;
+    }
+    due = 'soon';
+    timer = setTimeout(flush, pause);
+  };
+
   const flush = (): void => {
+    due = 'no';
+    flushed = clock.now().getTime();
     let bytes = 0;
     let count = 0;
     for (const { incoming } of waiting) {
@@ -118,7 +151,7 @@ export function storeService(options: OpenAccountsOptions): {
     }
     const batch = waiting.slice(0, count);
     waiting = waiting.slice(count);
-    if (waiting.length > 0) setImmediate(flush);
+    if (waiting.length > 0) flushNow();
     takeIn(batch);
   };
 
@@ -134,11 +167,42 @@ export function storeService(options: OpenAccountsOptions): {
         waiter.reject(error);
       }
     }
-    const answers = deliverAll(arrivals);
+    const answers = healing(arrivals);
     waiters.forEach((waiter, at) => {
       answer(waiter, answers[at]);
       accounts.follow(waiter.incoming.account);
     });
+  };
+
+  /** Whatever happens in one account, all of the batch get an answer. */
+  const deliver = (arrivals: readonly Arrival[]): Arrived[] => {
+    try {
+      return deliverAll(arrivals);
+    } catch (error) {
+      for (const { account } of arrivals) accounts.forget(account.id);
+      return arrivals.map(() => ({ error }));
+    }
+  };
+
+  /** What a damaged index refused is tried once more with a new one. */
+  const healing = (arrivals: readonly Arrival[]): Arrived[] => {
+    const answers = deliver(arrivals);
+    const again: number[] = [];
+    const healed = new Map<AccountId, unknown>();
+    answers.forEach((outcome, at) => {
+      const id = arrivals[at]?.account.id;
+      if (id === undefined || !('error' in outcome) || !isDamaged(outcome.error)) return;
+      if (!healed.has(id)) healed.set(id, failureOf(() => accounts.heal(id, outcome.error)));
+      const failure = healed.get(id);
+      if (failure === undefined) again.push(at);
+      else answers[at] = { error: failure };
+    });
+    if (again.length === 0) return answers;
+    const second = deliver(again.flatMap((at) => arrivals[at] ?? []));
+    again.forEach((at, index) => {
+      answers[at] = second[index] ?? { error: new Error('a delivery without an outcome') };
+    });
+    return answers;
   };
 
   const service = {
@@ -283,10 +347,20 @@ export function storeService(options: OpenAccountsOptions): {
   return {
     service,
     async close() {
+      if (waiting.length > 0) flushNow();
       while (waiting.length > 0) await new Promise((resolve) => setImmediate(resolve));
       await accounts.close();
     },
   };
+}
+
+function failureOf(work: () => unknown): unknown {
+  try {
+    work();
+    return undefined;
+  } catch (error) {
+    return error;
+  }
 }
 
 /** Everything that waits in this thread. */
