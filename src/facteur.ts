@@ -17,7 +17,7 @@ import type { Resolver } from './dns/resolver.ts';
 import { parseServer, systemServers } from './dns/servers.ts';
 import { StubResolver } from './dns/stub-resolver.ts';
 import type { Clock } from './lib/clock.ts';
-import { claimDataDir } from './lib/data-dir.ts';
+import { asDataDirError, claimDataDir } from './lib/data-dir.ts';
 import type { Logger } from './lib/logger.ts';
 import { logFromThreads } from './lib/thread-logger.ts';
 import { ThreadPool } from './lib/thread-pool.ts';
@@ -92,7 +92,7 @@ export class Facteur {
       return new Facteur(config, { ...parts, close: () => closeAll(closers) }, protocols, listeners);
     } catch (error) {
       await closeAll(closers);
-      throw error;
+      throw asDataDirError(config.dataDir, error) ?? error;
     }
   }
 

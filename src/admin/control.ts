@@ -44,7 +44,8 @@ export class ControlServer {
       socket.on('close', () => this.#sockets.delete(socket));
       socket.on('error', () => socket.destroy());
       serve(socket, handlers).catch((error: unknown) => {
-        log.error({ err: error }, 'control request failed');
+        // Errors of the work were answered: this is a command line that was broken off.
+        log.debug({ err: error }, 'control connection broken off');
         socket.destroy();
       });
     });

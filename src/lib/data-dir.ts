@@ -1,6 +1,6 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { holdLock } from './sqlite.ts';
+import { holdLock, isDiskFull } from './sqlite.ts';
 
 /** The layout of what lies in the data directory; raised when an older Facteur could not read it any more. */
 const VERSION = 1;
@@ -21,10 +21,9 @@ export function claimDataDir(dir: string): () => void {
   try {
     release = holdLock(join(dir, 'lock'));
   } catch (error) {
-    throw new DataDirError(
-      `cannot write in the data directory ${dir}: ${reason(error)}. Run facteur as the user who owns it.`,
-      { cause: error },
-    );
+    throw new DataDirError(`cannot write in the data directory ${dir}: ${reason(error)}. ${advice(error)}`, {
+      cause: error,
+    });
   }
   if (!release)
     throw new DataDirError(
@@ -54,10 +53,9 @@ export function prepareDataDir(dir: string): void {
 export function asDataDirError(dir: string, error: unknown): DataDirError | undefined {
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
   if (!/^(EACCES|EPERM|EROFS|ENOSPC|SQLITE_(CANTOPEN|READONLY|FULL|PERM))/.test(code)) return undefined;
-  return new DataDirError(
-    `cannot write in the data directory ${dir}: ${reason(error)}. Run facteur as the user who owns it.`,
-    { cause: error },
-  );
+  return new DataDirError(`cannot write in the data directory ${dir}: ${reason(error)}. ${advice(error)}`, {
+    cause: error,
+  });
 }
 
 /** Whether a process holds the data directory now. */
@@ -100,10 +98,15 @@ function runningPid(dir: string): string {
   }
 }
 
+function advice(error: unknown): string {
+  if (isDiskFull(error)) return 'Make room on it first.';
+  return 'Run facteur as the user who owns it.';
+}
+
 function reason(error: unknown): string {
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  if (isDiskFull(error)) return 'the disk is full';
   if (code === 'EACCES' || code === 'EPERM' || code === 'SQLITE_READONLY') return 'permission denied';
-  if (code === 'ENOSPC') return 'the disk is full';
   if (code === 'EROFS') return 'the file system is read-only';
   if (code === 'ENOTDIR' || code === 'EEXIST') return 'a file is in the way';
   return error instanceof Error ? error.message : String(error);
