@@ -27,7 +27,10 @@ export interface RootLogger extends Logger {
 /** Secrets never reach a log line, whatever object carries them. */
 const SECRET_FIELDS = ['password', 'pass', 'secret', 'authorization', 'credentials', 'key'];
 
-export function createLogger(options: LogOptions, out: NodeJS.WriteStream & { readonly fd: number } = process.stdout): RootLogger {
+export function createLogger(
+  options: LogOptions,
+  out: NodeJS.WriteStream & { readonly fd: number } = process.stdout,
+): RootLogger {
   const pretty = options.format === 'pretty' || (options.format === 'auto' && out.isTTY === true);
   const file = pretty ? undefined : pino.destination({ dest: out.fd, sync: false, minLength: 4096 });
   const logger: PinoLogger = pino(
