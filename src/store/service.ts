@@ -7,6 +7,7 @@ import { copy, move } from './maildir/copy.ts';
 import { type Arrival, type Arrived, deliverAll } from './maildir/deliver.ts';
 import { expunge, vanished } from './maildir/expunge.ts';
 import type { Folder } from './maildir/folder.ts';
+import { isDamaged } from './maildir/index.ts';
 import {
   createMailbox,
   deleteMailbox,
@@ -15,7 +16,6 @@ import {
   renameMailbox,
   subscribe,
 } from './maildir/mailboxes.ts';
-import { isDamaged } from './maildir/index.ts';
 import { highestUid, normaliseRanges, packablesBetween } from './maildir/message-row.ts';
 import { OpenAccounts, type OpenAccountsOptions } from './maildir/open-accounts.ts';
 import { readHeaders, readMessage, readStructure, readSummaries } from './maildir/read.ts';
@@ -192,7 +192,11 @@ export function storeService(options: OpenAccountsOptions): {
     answers.forEach((outcome, at) => {
       const id = arrivals[at]?.account.id;
       if (id === undefined || !('error' in outcome) || !isDamaged(outcome.error)) return;
-      if (!healed.has(id)) healed.set(id, failureOf(() => accounts.heal(id, outcome.error)));
+      if (!healed.has(id))
+        healed.set(
+          id,
+          failureOf(() => accounts.heal(id, outcome.error)),
+        );
       const failure = healed.get(id);
       if (failure === undefined) again.push(at);
       else answers[at] = { error: failure };

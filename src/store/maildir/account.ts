@@ -103,7 +103,7 @@ export class MaildirAccount {
     this.#index = this.#openIndex();
     this.subscriptions = readSubscriptions(this.maildir);
     try {
-      this.#load();
+      this.#loadOrRebuild();
       if (isFresh) this.#furnish(options.defaultFolders);
     } catch (error) {
       this.#index.close('unclean');
@@ -343,6 +343,16 @@ export class MaildirAccount {
       this.log.error({ err: error }, 'mail index damaged, rebuilding it from the Maildir');
       removeIndex(this.indexPath);
       return openIndex(this.indexPath).index;
+    }
+  }
+
+  /** Damage may show only in the pages that are read now. */
+  #loadOrRebuild(): void {
+    try {
+      this.#load();
+    } catch (error) {
+      if (!isDamaged(error)) throw error;
+      this.rebuild(error);
     }
   }
 

@@ -72,8 +72,8 @@ export function deliverAll(arrivals: readonly Arrival[]): Arrived[] {
       work();
     } catch (error) {
       const plan = plans.get(at);
-      if (plan) unlinkIfThere(plan.temporary);
       plans.delete(at);
+      if (plan) discard(plan.temporary);
       answers[at] = { error: toStoreError(error) };
     }
   };
@@ -140,6 +140,8 @@ function makePlan(
   let replaces: Plan['replaces'] = null;
   if (key !== undefined) {
     if (account.suspect) account.settle();
+    // Its file may be in place already, found only when the index can be written: not a second one beside it.
+    if (account.suspect) throw new StoreError('disk-full', 'There is no room for the mail index');
     const delivered = account.index
       .prepare<[id: number, torn: number]>('SELECT id, torn FROM deliveries WHERE key = ?')
       .get(key);
@@ -240,6 +242,15 @@ function sync(plan: Plan): void {
     closeSync(fd);
   }
   plan.state = 'synced';
+}
+
+/** Where nothing can be removed either, housekeeping does it one day: others of the batch must not suffer from it. */
+function discard(temporary: string): void {
+  try {
+    unlinkIfThere(temporary);
+  } catch {
+    // The error that led here is the one to tell.
+  }
 }
 
 function putInPlace(plan: Plan): void {

@@ -70,8 +70,7 @@ export class OpenAccounts {
       return work(open);
     } catch (error) {
       if (!isDamaged(error)) throw error;
-      open.rebuild(error);
-      return work(open);
+      return work(this.heal(id, error));
     } finally {
       this.follow(id);
     }
@@ -102,8 +101,37 @@ export class OpenAccounts {
       },
     });
     this.#open.set(id, { account, lastUsed: now, busy: 0, following: false });
-    keepHouse(account, settings.rememberKeys);
+    try {
+      keepHouse(account, settings.rememberKeys);
+    } catch (error) {
+      // Nobody's mail waits for that; it is tried again when the account is opened next.
+      account.log.warn({ err: error }, 'daily housekeeping failed');
+    }
     return account;
+  }
+
+  /** Makes a damaged index again. When that fails too, the next use begins from the disk. */
+  heal(id: AccountId, damage: unknown): MaildirAccount {
+    const account = this.get(id);
+    try {
+      account.rebuild(damage);
+      return account;
+    } catch (error) {
+      this.forget(id);
+      throw error;
+    }
+  }
+
+  /** Nobody knows how far its last change came: the next use opens it anew and looks at the tree. */
+  forget(id: AccountId): void {
+    const open = this.#open.get(id);
+    if (!open) return;
+    this.#open.delete(id);
+    try {
+      open.account.close('unclean');
+    } catch (error) {
+      open.account.log.warn({ err: error }, 'mail index not closed');
+    }
   }
 
   /** Keeps it open while `work` lets others in between. */
