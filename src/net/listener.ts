@@ -87,13 +87,13 @@ export class Listener {
       socket.destroy();
       return;
     }
+    const sid = this.#prefix + (this.#count++).toString(36);
     if (limits.full) {
-      this.#refuse(socket, ip, 'too-many-connections');
+      this.#refuse(socket, sid, ip, 'too-many-connections');
       return;
     }
     limits.enter();
     socket.once('close', () => limits.leave());
-    const sid = this.#prefix + (this.#count++).toString(36);
     const peer: Peer = {
       ip,
       port: socket.remotePort ?? 0,
@@ -167,7 +167,7 @@ export class Listener {
     const { limits, implicitTls, onAccept } = this.#options;
     if (socket.destroyed) return;
     if (!limits.take(peer.ip)) {
-      this.#refuse(socket, peer.ip, 'too-many-from-address');
+      this.#refuse(socket, sid, peer.ip, 'too-many-from-address');
       return;
     }
     socket.once('close', () => limits.giveBack(peer.ip));
@@ -195,9 +195,9 @@ export class Listener {
     }
   }
 
-  #refuse(socket: Socket, ip: string, reason: Refusal): void {
+  #refuse(socket: Socket, sid: string, ip: string, reason: Refusal): void {
     const { service, implicitTls, log, refuse } = this.#options;
-    log.info({ service, ip, reason }, 'connection refused');
+    log.info({ sid, service, ip, reason }, 'connection refused');
     if (implicitTls || !refuse) {
       socket.destroy();
       return;
