@@ -32,6 +32,8 @@ export class Live {
   #parkedDue = Number.POSITIVE_INFINITY;
   #indexDue: number;
   #position = -1;
+  /** The highest id so far. The store knows deliveries by it for days: it must not come again. */
+  #newest: QueueId | undefined;
   /** The index could not be written: what it says of leases is not true. */
   indexFull = false;
 
@@ -82,7 +84,9 @@ export class Live {
   }
 
   add(entry: Entry, body: Buffer | undefined): void {
-    this.#entries.set(entry.message.id, entry);
+    const { id } = entry.message;
+    this.#entries.set(id, entry);
+    if (this.#newest === undefined || id > this.#newest) this.#newest = id;
     if (!body || this.#cached + body.length > BODY_CACHE) return;
     entry.body = body;
     this.#cached += body.length;
@@ -214,7 +218,7 @@ export class Live {
       else entries.push(entry);
     }
     if (entries.length + gone.length > 0 || position !== this.#position)
-      this.#index.write(entries, gone, position);
+      this.#index.write(entries, gone, position, this.#newest);
     this.#position = position;
     this.indexFull = false;
     for (const id of gone) this.#dirty.delete(id);

@@ -1,6 +1,6 @@
 import { rmSync } from 'node:fs';
 import type { AccountId } from '../directory/directory.ts';
-import { isCorruption, openSqlite, type Sqlite, type Statement } from '../lib/sqlite.ts';
+import { openSqlite, type Sqlite, type Statement } from '../lib/sqlite.ts';
 import type { Position } from './journal.ts';
 import { type NextHop, nextHop } from './next-hop.ts';
 import type { QueuedMessage, QueuedRecipient, QueueId, RecipientState } from './queue.ts';
@@ -85,21 +85,13 @@ export class QueueIndex {
     this.#db = db;
   }
 
-  /**
-   * Opens the index; a damaged one is replaced by an empty one (position 0).
-   * @throws NewerFormat
-   */
-  static open(path: string): { readonly index: QueueIndex; readonly found: 'whole' | 'new' | 'damaged' } {
-    try {
-      return QueueIndex.#open(path);
-    } catch (error) {
-      if (!isCorruption(error)) throw error;
-      for (const suffix of ['', '-wal', '-shm']) rmSync(`${path}${suffix}`, { force: true });
-      return { ...QueueIndex.#open(path), found: 'damaged' };
-    }
+  /** Throws the index away: what is opened next is empty (position 0). */
+  static remove(path: string): void {
+    for (const suffix of ['', '-wal', '-shm']) rmSync(`${path}${suffix}`, { force: true });
   }
 
-  static #open(path: string): { readonly index: QueueIndex; readonly found: 'whole' | 'new' } {
+  /** @throws NewerFormat, and what `isCorruption` recognises when the file is damaged */
+  static open(path: string): { readonly index: QueueIndex; readonly found: 'whole' | 'new' } {
     // The journal is the truth: losing the last commits to a power cut only makes the next start read more of it.
     const db = openSqlite(path, { durability: 'normal' });
     db.pragma(`cache_size = -${CACHE_KB}`);
@@ -113,6 +105,7 @@ export class QueueIndex {
         db.pragma('quick_check(1)', { simple: true }) !== 'ok'
       )
         throw Object.assign(new Error('quick_check failed'), { code: 'SQLITE_CORRUPT' });
+      db.exec('CREATE TABLE IF NOT EXISTS newest (one INTEGER PRIMARY KEY, id TEXT NOT NULL)');
       db.exec('UPDATE progress SET closed = 0');
       return { index: new QueueIndex(db), found: version === 0 ? 'new' : 'whole' };
     } catch (error) {
@@ -131,13 +124,19 @@ export class QueueIndex {
   }
 
   /** Writes messages as they are now, takes out finished ones, and notes how far it is complete. */
-  write(entries: readonly IndexEntry[], gone: readonly QueueId[], position: Position): void {
+  write(
+    entries: readonly IndexEntry[],
+    gone: readonly QueueId[],
+    position: Position,
+    newest: QueueId | undefined,
+  ): void {
     this.transaction(() => {
       const touched = new Map<string, NextHop>();
       for (const id of gone) this.#delete(id, touched);
       for (const entry of entries) this.#put(entry, touched);
       this.#recount(touched);
       this.#run('UPDATE progress SET position = ?', position);
+      if (newest !== undefined) this.#run('INSERT OR REPLACE INTO newest VALUES (1, ?)', newest);
     });
   }
 
@@ -180,8 +179,11 @@ export class QueueIndex {
     );
   }
 
+  /** Of all messages that ever were, up to where it is complete. */
   get lastId(): QueueId | undefined {
-    return this.#get<{ id: QueueId | null }>('SELECT max(id) AS id FROM message')?.id ?? undefined;
+    const sql =
+      'SELECT max(id) AS id FROM (SELECT max(id) AS id FROM message UNION ALL SELECT id FROM newest)';
+    return this.#get<{ id: QueueId | null }>(sql)?.id ?? undefined;
   }
 
   /** Takes out what stands before `position`: its journal segments are given back, so it was finished. */
@@ -275,7 +277,15 @@ export class QueueIndex {
   }
 
   close(): void {
-    this.#run('UPDATE progress SET closed = 1');
+    try {
+      this.#run('UPDATE progress SET closed = 1');
+    } finally {
+      this.#db.close();
+    }
+  }
+
+  /** Without the word that all is well. */
+  abandon(): void {
     this.#db.close();
   }
 

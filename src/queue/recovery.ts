@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path';
 import type { Clock } from '../lib/clock.ts';
 import type { DurableFiles } from '../lib/durable-file.ts';
 import type { Logger } from '../lib/logger.ts';
+import { isCorruption } from '../lib/sqlite.ts';
 import { Entry } from './entry.ts';
 import { Journal, type JournalRecord } from './journal.ts';
 import { Live } from './live.ts';
@@ -42,14 +43,49 @@ export async function recover(
   ids: QueueIds,
 ): Promise<QueueParts> {
   const { directory } = options;
-  const { log, clock, files } = deps;
-  const spool = join(directory, 'spool');
-  const journalOptions = { directory: join(directory, 'journal'), segmentSize: options.segmentSize };
-  for (const path of [spool, journalOptions.directory]) await mkdir(path, { recursive: true });
+  const { log, files } = deps;
+  for (const path of [spoolOf(directory), journalOf(directory)]) await mkdir(path, { recursive: true });
   for (const path of [directory, dirname(directory)]) await files.syncDirectory(path);
-  const journal = await Journal.open(journalOptions, { files, clock, log });
-  const { index, found } = QueueIndex.open(join(directory, 'index.sqlite'));
-  if (found === 'damaged') log.error({}, 'the queue index was damaged and is made anew from the journal');
+  const path = join(directory, 'index.sqlite');
+  try {
+    return await attempt(path, options, deps, ids);
+  } catch (error) {
+    if (!isCorruption(error)) throw error;
+    log.error({ err: error }, 'the queue index was damaged and is made anew from the journal');
+    QueueIndex.remove(path);
+    return attempt(path, options, deps, ids);
+  }
+}
+
+async function attempt(
+  path: string,
+  options: RecoveryOptions,
+  deps: RecoveryDeps,
+  ids: QueueIds,
+): Promise<QueueParts> {
+  const { index, found } = QueueIndex.open(path);
+  const opened: Journal[] = [];
+  try {
+    const { segmentSize } = options;
+    const journal = await Journal.open({ directory: journalOf(options.directory), segmentSize }, deps);
+    opened.push(journal);
+    return await agree(journal, index, found, options, deps, ids);
+  } catch (error) {
+    index.abandon();
+    for (const journal of opened) await journal.close();
+    throw error;
+  }
+}
+
+async function agree(
+  journal: Journal,
+  index: QueueIndex,
+  found: 'whole' | 'new',
+  { directory }: RecoveryOptions,
+  { log, clock, files }: RecoveryDeps,
+  ids: QueueIds,
+): Promise<QueueParts> {
+  const spool = spoolOf(directory);
   index.endLeases();
 
   const live = new Live(journal, index, clock);
@@ -61,7 +97,7 @@ export async function recover(
   // A restored backup, a lost file: better no start than a queue that looks empty.
   if (journal.segments === 0 && index.size > 0)
     throw new Error(
-      `the journal in ${journalOptions.directory} is missing, but the index knows ${index.size} messages`,
+      `the journal in ${journalOf(directory)} is missing, but the index knows ${index.size} messages`,
     );
   const stale = index.forgetBefore(journal.firstPosition);
   const bases = index.bases();
@@ -73,6 +109,14 @@ export async function recover(
   await removeOrphans(spool, index.spooled(), files);
   if (found !== 'new') log.info({ messages: bases.length, stale, index: found }, 'queue opened');
   return { journal, index, live, spool };
+}
+
+function spoolOf(directory: string): string {
+  return join(directory, 'spool');
+}
+
+function journalOf(directory: string): string {
+  return join(directory, 'journal');
 }
 
 function apply(record: JournalRecord, live: Live, ids: QueueIds): void {

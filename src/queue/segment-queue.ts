@@ -260,11 +260,12 @@ export class SegmentQueue implements QueueStore {
     await this.#journal.close();
     try {
       while (this.#live.dirty > 0) this.#live.flush('all');
+      this.#index.close();
     } catch (error) {
       // The journal has it all.
       this.#log.warn({ err: error }, 'cannot complete the queue index');
+      this.#index.abandon();
     }
-    this.#index.close();
   }
 
   async #accept(id: QueueId, message: NewMessage, body: DraftBody): Promise<void> {
