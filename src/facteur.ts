@@ -26,6 +26,7 @@ import { type Address, Listeners, listensAnywhere, unserved } from './listeners.
 import { formatAddress, parseAddress, parseDomain } from './mail/address.ts';
 import type { RawMessage } from './mail/raw-message.ts';
 import { formatReply } from './mail/reply.ts';
+import { MaildropLocks } from './pop3/locks.ts';
 import { createProtocols, type Protocols, type ProtocolsDeps } from './protocols.ts';
 import type { DeliveryAgent, NewMessage } from './queue/queue.ts';
 import { Scheduler, type SchedulerOptions } from './queue/scheduler.ts';
@@ -58,7 +59,7 @@ export class Facteur {
   readonly #parts: Parts;
   #protocols: Protocols;
   /** Protocols of earlier configurations, whose sessions may still live. */
-  readonly #retired: Protocols[] = [];
+  #retired: readonly Protocols[] = [];
   readonly #listeners: Listeners;
 
   private constructor(config: Config, parts: Parts, protocols: Protocols, listeners: Listeners) {
@@ -126,10 +127,18 @@ export class Facteur {
     parts.directory.configure(directorySettings(config));
     parts.scheduler.reload(schedulerOptions(config));
     parts.remote.replace(config);
-    this.#retired.push(this.#protocols);
+    const old = this.#protocols;
     this.#protocols = protocols;
     this.#config = config;
+    await this.#retire(old);
     return changedSettings(before, config).filter((name) => RESTART_ONLY.some((rule) => rule.test(name)));
+  }
+
+  /** Keeps it while it has sessions; lets go of earlier ones that have none any more. */
+  async #retire(protocols: Protocols): Promise<void> {
+    const all = [...this.#retired, protocols];
+    this.#retired = all.filter((one) => one.sessions > 0);
+    await Promise.all(all.filter((one) => one.sessions === 0).map((one) => one.close(0)));
   }
 
   /** No new connections; what runs may finish within `graceMs`; then everything is closed in order. */
@@ -148,6 +157,7 @@ interface Parts {
   readonly certificates: Certificates;
   readonly queue: SegmentQueue;
   readonly store: ThreadStore;
+  readonly maildropLocks: MaildropLocks;
   readonly scheduler: Scheduler;
   readonly remote: ReplaceableRemote;
   readonly surroundings: Surroundings;
@@ -229,6 +239,7 @@ async function build(
     certificates,
     queue,
     store,
+    maildropLocks: new MaildropLocks(),
     scheduler,
     remote,
     surroundings,
@@ -272,8 +283,9 @@ class ReplaceableRemote implements DeliveryAgent {
 }
 
 function protocolsDeps(config: Config, parts: Parts): ProtocolsDeps {
-  const { directory, queue, store, certificates, surroundings } = parts;
-  return { hostname: hostnameOf(config), directory, queue, store, tls: certificates, ...surroundings };
+  const { directory, queue, store, maildropLocks, certificates, surroundings } = parts;
+  const hostname = hostnameOf(config);
+  return { hostname, directory, queue, store, maildropLocks, tls: certificates, ...surroundings };
 }
 
 function checkStartable(config: Config): void {
@@ -367,5 +379,14 @@ function workerEntry(): URL {
 }
 
 async function closeAll(closers: readonly (() => void | Promise<void>)[]): Promise<void> {
-  for (const close of closers.toReversed()) await close();
+  const failures: unknown[] = [];
+  for (const close of closers.toReversed()) {
+    try {
+      await close();
+    } catch (error) {
+      // The others are closed all the same: a thread left running would keep the process from ending.
+      failures.push(error);
+    }
+  }
+  if (failures.length > 0) throw failures[0];
 }

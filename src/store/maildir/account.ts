@@ -386,7 +386,9 @@ export class MaildirAccount {
     const above = this.directory.split('/').slice(0, -1).join('/');
     for (const name of ['tmp', 'new', 'cur'])
       mkdirSync(`${this.maildir}/${name}`, { recursive: true, mode: DIRECTORY_MODE });
-    for (const path of [this.maildir, this.directory, above, `${above}/..`]) syncDirectory(path);
+    // Up to the data directory, where mail/ itself may be new.
+    for (const path of [this.maildir, this.directory, above, `${above}/..`, `${above}/../..`])
+      syncDirectory(path);
   }
 
   #furnish(folders: readonly DefaultFolder[]): void {
