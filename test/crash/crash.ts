@@ -1,12 +1,13 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { mkdirSync, openSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { connect, createServer } from 'node:net';
+import { connect } from 'node:net';
 import { join, resolve } from 'node:path';
 import type { AccountId } from '../../src/directory/directory.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import { createLogger } from '../../src/lib/logger.ts';
 import { MaildirAccount } from '../../src/store/maildir/account.ts';
 import { checkAccount } from '../../src/store/maildir/check.ts';
+import { freePorts } from '../processes.ts';
 import { startLoad } from './smtp-load.ts';
 
 /**
@@ -43,7 +44,7 @@ const RECIPIENTS = Array.from({ length: 5 }, (_, i) => `user${i}@crash.test`);
 
 export async function crashRounds(options: CrashOptions): Promise<CrashReport> {
   mkdirSync(options.dir, { recursive: true });
-  const port = await freePort();
+  const [port = 0] = await freePorts(1);
   const config = join(options.dir, 'facteur.yaml');
   writeFileSync(
     config,
@@ -175,15 +176,6 @@ async function listening(port: number, daemon: ChildProcess): Promise<void> {
     await sleep(50);
   }
   throw new Error('the daemon does not answer');
-}
-
-function freePort(): Promise<number> {
-  return new Promise((done) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => done(typeof address === 'object' && address !== null ? address.port : 0));
-    });
-  });
 }
 
 function sleep(ms: number): Promise<void> {

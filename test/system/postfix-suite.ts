@@ -1,5 +1,5 @@
-import { createServer } from 'node:net';
 import nodemailer from 'nodemailer';
+import { freePorts } from '../processes.ts';
 import { eventually, inbox, type Line, sendAs, startWorld, type World } from '../world.ts';
 import { DNS_SERVER, type Internet, REMOTE_SUBMISSION, startInternet } from './internet.ts';
 
@@ -69,7 +69,7 @@ const PATIENCE_MS = 60_000;
 
 /** Exchanges mail with a Postfix that plays the world, in both directions. One row a case. */
 export async function postfixInterop(): Promise<readonly Row[]> {
-  const [mxPort, facteurPort] = [await freePort(), await freePort()];
+  const [mxPort = 0, facteurPort = 0] = await freePorts(2);
   const internet = startInternet(mxPort, facteurPort);
   try {
     const facteur = await startWorld({
@@ -183,13 +183,4 @@ async function inbound(facteur: World): Promise<Row[]> {
       fine: reply.startsWith('550 5.1.1'),
     },
   ];
-}
-
-function freePort(): Promise<number> {
-  return new Promise((done) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => done(typeof address === 'object' && address !== null ? address.port : 0));
-    });
-  });
 }
