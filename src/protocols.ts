@@ -9,6 +9,7 @@ import { version } from './lib/version.ts';
 import type { Accepted } from './net/connection.ts';
 import type { TlsContext } from './net/handshake.ts';
 import { SocketLineConnection } from './net/line-connection.ts';
+import type { MaildropLocks } from './pop3/locks.ts';
 import { createPop3Server, POP3_REFUSAL } from './pop3/server.ts';
 import type { QueueStore } from './queue/queue.ts';
 import { createSasl } from './sasl/index.ts';
@@ -40,6 +41,8 @@ export interface Protocols {
   readonly services: Readonly<Record<ServiceName, Service>>;
   /** Sessions that wait end at once, those at work get `graceMs`. */
   close(graceMs: number): Promise<void>;
+  /** That are open. */
+  readonly sessions: number;
 }
 
 export interface ProtocolsDeps {
@@ -47,6 +50,7 @@ export interface ProtocolsDeps {
   readonly directory: Directory & { allHaveScram(): boolean };
   readonly queue: QueueStore;
   readonly store: MailStore;
+  readonly maildropLocks: MaildropLocks;
   readonly tls: TlsContext;
   readonly clock: Clock;
   readonly log: Logger;
@@ -95,7 +99,8 @@ export function createProtocols(config: Config, deps: ProtocolsDeps): Protocols 
     settings: config.imap,
     spoolDirectory: join(config.dataDir, 'spool'),
   });
-  const pop3 = createPop3Server({ ...readers, settings: config.pop3 });
+  const pop3 = createPop3Server({ ...readers, settings: config.pop3, locks: deps.maildropLocks });
+  const all = [...Object.values(servers), imap, pop3];
   const lines = (accepted: Accepted): SocketLineConnection =>
     new SocketLineConnection(accepted, {
       tls,
@@ -133,8 +138,10 @@ export function createProtocols(config: Config, deps: ProtocolsDeps): Protocols 
       pop3: takePop3(false),
       pop3s: takePop3(true),
     },
+    get sessions() {
+      return all.reduce((sum, server) => sum + server.sessions, 0);
+    },
     async close(graceMs) {
-      const all = [...Object.values(servers), imap, pop3];
       await Promise.all(all.map((server) => server.close(graceMs)));
     },
   };

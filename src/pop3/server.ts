@@ -17,6 +17,8 @@ export interface Pop3ServerOptions {
   readonly clock: Clock;
   readonly log: Logger;
   readonly settings: Pop3Options;
+  /** Shared with the servers before and after a reload, whose sessions may live side by side. */
+  readonly locks?: MaildropLocks;
   /** Whether a password may come without TLS from this address. */
   allowPlaintext(ip: string): boolean;
 }
@@ -29,17 +31,22 @@ export interface Pop3Server {
    * marked as deleted stay: only QUIT deletes.
    */
   close(graceMs: number): Promise<void>;
+  readonly sessions: number;
 }
 
 /** What a client is told that comes when there are too many. */
 export const POP3_REFUSAL = '-ERR [SYS/TEMP] too many connections, try again later\r\n';
 
 export function createPop3Server(options: Pop3ServerOptions): Pop3Server {
-  const world = { ...options, locks: new MaildropLocks() };
+  const world = { ...options, locks: options.locks ?? new MaildropLocks() };
   const sessions = new Map<Session, Promise<void>>();
   let stopping = false;
 
   return {
+    get sessions() {
+      return sessions.size;
+    },
+
     async handle(connection) {
       const session = new Session(connection, world);
       const running = session.run();

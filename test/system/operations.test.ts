@@ -398,6 +398,27 @@ describe('SIGHUP', () => {
     (await smtpSession(port)).close();
   });
 
+  test('a POP3 session from before still has its maildrop for itself (RFC 1939 4)', async () => {
+    const [pop3 = 0] = await freePorts(1);
+    const at = somewhere({ listeners: { pop3: on(pop3) }, auth: { allowPlaintextFrom: ['127.0.0.1'] } });
+    const password = at.accounts('alice@example.org');
+    const daemon = await running(at);
+    const login = async (): Promise<{ readonly session: Lines; readonly answer: string }> => {
+      const session = Lines.plain(pop3);
+      await session.reply();
+      await session.ask('USER alice@example.org');
+      return { session, answer: await session.ask(`PASS ${password}`) };
+    };
+    const before = await login();
+    expect(before.answer).toMatch(/^\+OK/);
+    daemon.kill('SIGHUP');
+    await daemon.logged('configuration reloaded');
+    const after = await login();
+    expect(after.answer).toMatch(/^-ERR \[IN-USE\]/);
+    expect(await before.session.ask('QUIT')).toMatch(/^\+OK/);
+    expect((await login()).answer).toMatch(/^\+OK/);
+  });
+
   test('early ones and many at once do no harm', async () => {
     const [port = 0] = await freePorts(1);
     const at = somewhere({ listeners: { smtp: on(port) } });
