@@ -98,7 +98,9 @@ export class CommandReader {
         if (size > MAX_COMMAND) refusal = new ImapBad('The command is too long', MAX_COMMAND);
         if (!announced) {
           if (refusal) return { is: 'refused', line: parts[0] ?? line, reason: refusal };
-          return { is: 'command', source: { bytes: trimmed(join(parts)), spooled }, discard };
+          // Only the last line: a literal before it keeps its spaces.
+          parts.push(trimmed(parts.pop() ?? line));
+          return { is: 'command', source: { bytes: join(parts), spooled }, discard };
         }
         if (literals >= MAX_LITERALS) refusal = new ImapBad('The command has too many literals', size);
         let kind: 'argument' | 'message' = 'argument';

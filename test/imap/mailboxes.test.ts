@@ -57,6 +57,12 @@ test('names are modified UTF-7 on the wire (RFC 3501 5.1.3)', async () => {
   expect(await client.ok('LIST "" "a*"')).toEqual(['LIST (\\HasNoChildren) "/" "a &- b"']);
 });
 
+test('a literal at the end of a command keeps its spaces (RFC 9051 4.3)', async () => {
+  await client.ok('CREATE {6+}\r\ndone  ');
+  const store = await world.account();
+  expect((await store.mailboxes()).map((mailbox) => mailbox.path)).toContain('done  ');
+});
+
 test('special uses (RFC 6154)', async () => {
   expect(await client.tagged('CREATE Sent (USE (\\Sent))')).toMatch(/^OK/);
   expect(await client.tagged('CREATE All (USE (\\All))')).toMatch(/^NO \[USEATTR\]/);
