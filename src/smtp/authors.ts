@@ -10,16 +10,19 @@ import { type Address, parseAddress } from '../mail/address.ts';
 export function authors(values: readonly string[]): readonly Address[] | undefined {
   const result: Address[] = [];
   for (const value of values)
-    for (const written of mailboxes(Buffer.from(value, 'latin1').toString())) {
-      const address = parseAddress(written);
+    for (const written of mailboxes(Buffer.from(value, 'latin1').toString()) ?? [undefined]) {
+      const address = written === undefined ? undefined : parseAddress(written);
       if (!address) return undefined;
       result.push(address);
     }
   return result;
 }
 
-/** The addr-specs of a mailbox list, as written: what is in angle brackets, or else the whole item. */
-function mailboxes(text: string): string[] {
+/**
+ * The addr-specs of a mailbox list, as written: what is in angle brackets, or else the whole item. Undefined when a
+ * comment or a quoted string is never closed: other readers take what follows for addresses.
+ */
+function mailboxes(text: string): string[] | undefined {
   const found: string[] = [];
   let item = '';
   let inAngle = false;
@@ -33,9 +36,12 @@ function mailboxes(text: string): string[] {
   };
   for (let i = 0; i < text.length; i++) {
     const char = text[i] ?? '';
-    if (char === '(') i = endOfComment(text, i);
-    else if (char === '"') {
+    if (char === '(') {
+      i = endOfComment(text, i);
+      if (i >= text.length) return undefined;
+    } else if (char === '"') {
       const end = endOfQuoted(text, i);
+      if (end >= text.length) return undefined;
       item += text.slice(i, end + 1);
       i = end;
     } else if (inAngle && char === '>') {
@@ -49,8 +55,8 @@ function mailboxes(text: string): string[] {
       item = '';
       inAngle = true;
     } else if (char === ',' || char === ';') close();
-    // The name of a group (RFC 5322 3.4).
-    else if (char === ':') item = '';
+    // The name of a group (RFC 5322 3.4), or for a lenient reader an author before a wrong separator.
+    else if (char === ':') close();
     else item += char;
   }
   if (inAngle) found.push(item);
