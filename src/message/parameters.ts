@@ -91,7 +91,7 @@ class Reader {
     const words = this.#text.slice(start, this.at).trim();
     if (this.#text.charAt(this.at++) !== '=') return undefined;
     // After junk, the name is the last word: `text/plain; foo charset=utf-8`.
-    const name = words.slice(words.search(/[^ \t]*$/)).toLowerCase();
+    const name = words.slice(Math.max(words.lastIndexOf(' '), words.lastIndexOf('\t')) + 1).toLowerCase();
     return name === '' ? undefined : name;
   }
 

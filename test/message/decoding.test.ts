@@ -223,6 +223,10 @@ describe('parameters', () => {
       Object.keys(parseStructured(`a/b; ${text.repeat(300_000 / text.length)}`).parameters).length,
     ).toBeLessThan(300);
   });
+
+  test('a long word before the name takes one pass', () => {
+    expect(parseStructured(`a/b; ${'y'.repeat(1_000_000)} x=1`).parameters).toEqual({ x: '1' });
+  });
 });
 
 describe('transfer encodings', () => {
