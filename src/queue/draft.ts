@@ -77,11 +77,13 @@ export class QueueDraft implements Draft {
     this.#state = 'committing';
     try {
       if (this.#failure) throw this.#failure;
-      await this.#home.accept(
-        this.id,
-        message,
-        this.#writing !== undefined ? await this.#finish() : this.#inline(),
-      );
+      const body = this.#writing !== undefined ? await this.#finish() : this.#inline();
+      await this.#home.accept(this.id, message, body).catch((error: unknown) => {
+        // When the disk failed, the record may be there after all at the next start, and then needs its body; if it
+        // is not, that start removes the file.
+        if (!(refusal(error) instanceof QueueFull)) this.#spool = undefined;
+        throw error;
+      });
     } catch (error) {
       this.#state = 'open';
       await this.abort();

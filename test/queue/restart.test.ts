@@ -1,4 +1,4 @@
-import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, cpSync, mkdtempSync, openSync, readdirSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -6,7 +6,8 @@ import { openSqlite } from '../../src/lib/sqlite.ts';
 import type { QueueId } from '../../src/queue/queue.ts';
 import { SegmentQueue } from '../../src/queue/segment-queue.ts';
 import { ManualClock } from '../clock.ts';
-import { add, all, bytes, collect, deferred, delivered, recorder } from './fixtures.ts';
+import { FaultyFiles } from '../faulty-files.ts';
+import { add, all, bytes, collect, deferred, delivered, newMessage, recorder } from './fixtures.ts';
 
 /** What a start must cope with although the last end was clean. */
 
@@ -72,3 +73,33 @@ test.each(['message', 'recipient', 'hop', 'message_base', 'recipient_due'])(
     await queue.close();
   },
 );
+
+test('a big message refused because its record could not be synced: should the record be there after all, so is the body', async () => {
+  const files = new FaultyFiles();
+  const queue = await SegmentQueue.open(
+    { directory, inlineLimit: 10 },
+    { clock, log: recorder().log, files },
+  );
+  await add(queue, ['alice@mail.here'], 'first');
+  await deliverAll(queue);
+  const draft = queue.draft();
+  await draft.write(Buffer.from('Subject: big\r\n\r\nbody\r\n'));
+  files.fault = (step, path) =>
+    step === 'datasync' && path.includes('.segment')
+      ? Object.assign(new Error('EIO'), { code: 'EIO' })
+      : undefined;
+  await expect(draft.commit(newMessage(['bob@far.example']))).rejects.toThrow();
+  const left = mkdtempSync(join(tmpdir(), 'queue-'));
+  cpSync(directory, left, { recursive: true });
+  files.fault = () => undefined;
+  await add(queue, ['carol@far.example'], 'small');
+  await queue.close();
+  const next = await SegmentQueue.open({ directory: left }, { clock, log: recorder().log });
+  expect((await collect(next.list())).map(({ id }) => id)).toContain(draft.id);
+  expect(String(await bytes(next, draft.id))).toContain('body');
+  await next.close();
+  rmSync(left, { recursive: true });
+  // Nobody needs it where the process lived on.
+  await (await open()).close();
+  expect(readdirSync(join(directory, 'spool'))).toEqual([]);
+});
