@@ -99,14 +99,33 @@ function canonical(charset: string): string {
 
 function webStream(name: string): TextStream | undefined {
   try {
-    return decoderStream(new TextDecoder(name));
+    return decoderStream(name);
   } catch {
     return undefined;
   }
 }
 
-function decoderStream(decoder: TextDecoder): TextStream {
-  return { write: (bytes) => decoder.decode(bytes, { stream: true }), end: () => decoder.decode() };
+/** @throws RangeError when the platform does not know the charset. */
+function decoderStream(name: string): TextStream {
+  let decoder = new TextDecoder(name);
+  return {
+    write(bytes) {
+      try {
+        return decoder.decode(bytes, { stream: true });
+      } catch {
+        // ICU throws for some broken gbk, gb18030 and euc-jp cut in two, fatal or not; in one piece it never does.
+        decoder = new TextDecoder(name);
+        return `\ufffd${new TextDecoder(name).decode(bytes)}`;
+      }
+    },
+    end() {
+      try {
+        return decoder.decode();
+      } catch {
+        return '\ufffd';
+      }
+    },
+  };
 }
 
 function iconvStream(name: string): TextStream | undefined {
@@ -157,14 +176,14 @@ function unfinished(held: Uint8Array, bytes: Uint8Array): Uint8Array {
 type Unshift = (byte: number, put: (byte: number) => void) => void;
 
 function shiftStream(unshift: Unshift, charset: string): TextStream {
-  const decoder = new TextDecoder(charset);
+  const decoder = decoderStream(charset);
   return {
     write(bytes) {
       const out: number[] = [];
       for (const byte of bytes) unshift(byte, (put) => out.push(put));
-      return decoder.decode(Uint8Array.from(out), { stream: true });
+      return decoder.write(Uint8Array.from(out));
     },
-    end: () => decoder.decode(),
+    end: () => decoder.end(),
   };
 }
 

@@ -98,6 +98,18 @@ describe('charsets', () => {
     );
   });
 
+  test.each([
+    ['hz', [129, 48, 0]],
+    ['gbk', [193, 88, 65, 239, 49, 26]],
+    ['gb18030', [171, 48, 211, 196]],
+    ['euc-jp', [67, 135, 143, 205, 53]],
+    ['iso-2022-jp', [27, 37, 143, 166]],
+  ])('broken %s, byte by byte', (charset, content) => {
+    const stream = textStream(charset);
+    const text = content.map((byte) => stream.write(Uint8Array.of(byte))).join('') + stream.end();
+    expect(text).not.toBe('');
+  });
+
   test('UTF-8 that nobody announced, cut anywhere', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'grapheme' }), fc.integer({ min: 1, max: 5 }), (text, size) => {
