@@ -44,6 +44,8 @@ export class Input extends SMTPStream {
   #skipping = false;
   #next: (() => void) | undefined;
   #waiting = false;
+  /** Lines and pieces since others had a turn: a promise that is kept at once gives them none. */
+  #turns = 0;
 
   constructor(sink: InputSink) {
     super();
@@ -82,21 +84,25 @@ export class Input extends SMTPStream {
     this.#chunk = this.#held.length === 0 ? chunk : Buffer.concat([this.#held, chunk]);
     this.#held = NOTHING;
     this.#at = 0;
+    this.#turns = 0;
     this.#next = next;
     this.#run();
   }
 
   #run(): void {
     try {
-      for (let turns = 0; ; turns++) {
+      for (;;) {
+        if (++this.#turns > MAX_LINES_AT_ONCE) {
+          setImmediate(() => {
+            this.#turns = 0;
+            this.#run();
+          });
+          return;
+        }
         const step = this.isClosed ? 'starved' : this.#framing ? this.#content(this.#framing) : this.#line();
         if (step === 'starved') break;
         if (step !== undefined) {
           this.#continueAfter(step);
-          return;
-        }
-        if (turns >= MAX_LINES_AT_ONCE) {
-          setImmediate(() => this.#run());
           return;
         }
       }
