@@ -34,6 +34,8 @@ const MAX_COMMAND_LINE = 4096;
 const MAX_AUTH_LINE = 12_288;
 /** RFC 5321 4.5.3.1.2 gives a domain 255 octets. */
 const MAX_HELO = 255;
+/** Recipients beyond `maxRecipients` that are answered 452, in one session; more than that is a flood. */
+const MAX_TOO_MANY = 10_000;
 
 /** What web browsers are made to say to port 25. */
 const HTTP_VERBS: ReadonlySet<string> = new Set(['GET', 'POST', 'PUT', 'HEAD', 'OPTIONS', 'CONNECT']);
@@ -58,6 +60,7 @@ export class Session {
   #errors = 0;
   #idleCommands = 0;
   #refusedRecipients = 0;
+  #tooMany = 0;
   #authFailures = 0;
   #transactions = 0;
   #stopping = false;
@@ -302,6 +305,10 @@ export class Session {
     if (reply.code === 501 || reply.code === 503 || reply.code === 555) this.#wrongReply(reply);
     else {
       this.#wire.reply(reply);
+      // A client with many recipients may ask for each of them once and send the rest in its next transaction
+      // (RFC 5321 4.5.3.1.10); one that goes on beyond that is no mail client.
+      if (reply.enhanced === '4.5.3' && ++this.#tooMany > MAX_TOO_MANY)
+        this.#part({ code: 421, enhanced: '4.7.0', text: 'Too many recipients, far too many' });
       if (reply.code >= 500 && ++this.#refusedRecipients >= this.#room.settings.maxRefusedRecipients)
         this.#part({ code: 421, enhanced: '4.7.0', text: 'Too many refused recipients' });
     }

@@ -33,6 +33,15 @@ describe('who is sent away with 421', () => {
     expect(replies.at(-1)).toMatch(/^421 4\.7\.0 /);
   });
 
+  test('after a flood of recipients beyond the limit', async () => {
+    const talker = await client({ maxRecipients: 100 });
+    await talker.say('MAIL FROM:<a@example.net>');
+    talker.send('RCPT TO:<alice@example.org>\r\n'.repeat(11_000));
+    const replies = await talker.replies();
+    expect(replies.filter((reply) => reply.startsWith('452 4.5.3 ')).length).toBe(10_001);
+    expect(replies.at(-1)).toMatch(/^421 4\.7\.0 /);
+  });
+
   test('after too many recipients that do not exist', async () => {
     const talker = await client({ maxRefusedRecipients: 3 });
     await talker.say('MAIL FROM:<a@example.net>');
