@@ -224,3 +224,7 @@ function median(figures: readonly Figure[] | undefined, what: string, field: str
   const middle = values.length >> 1;
   return values.length % 2 ? values[middle] : ((values[middle - 1] ?? 0) + (values[middle] ?? 0)) / 2;
 }
+
+function round(value: number): number {
+  return Math.round(value * 100) / 100;
+}
