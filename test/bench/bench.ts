@@ -198,9 +198,8 @@ function report(): void {
       const row = targets.map((target) => {
         const theirs = median(all.get(target), what, field);
         if (theirs === undefined) return `${target} -`;
-        return target === 'facteur'
-          ? `facteur ${theirs}`
-          : `${target} ${theirs} (x${(ours / theirs).toFixed(2)})`;
+        if (target === 'facteur') return `facteur ${round(theirs)}`;
+        return `${target} ${round(theirs)}${theirs > 0 ? ` (x${(ours / theirs).toFixed(2)})` : ''}`;
       });
       console.log(`  ${field.padEnd(12)} ${row.join('   ')}`);
     }
