@@ -128,7 +128,9 @@ function depth(issues: readonly z.core.$ZodIssue[]): number {
 function plainMessage(issue: z.core.$ZodIssue): string {
   switch (issue.code) {
     case 'invalid_type':
-      return `must be ${article(issue.expected)}, not ${describe(issue.input)}`;
+      return issue.input === undefined
+        ? `is missing: it must be ${article(issue.expected)}`
+        : `must be ${article(issue.expected)}, not ${describe(issue.input)}`;
     case 'invalid_value':
       return `must be ${issue.values.map((value) => JSON.stringify(value)).join(' or ')}`;
     case 'too_small':
@@ -154,7 +156,6 @@ function article(expected: string): string {
 
 function describe(input: unknown): string {
   if (input === null) return 'empty';
-  if (input === undefined) return 'missing';
   if (Array.isArray(input)) return 'a list';
   if (typeof input === 'object') return 'a group of settings';
   return JSON.stringify(input) ?? typeof input;
