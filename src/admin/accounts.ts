@@ -8,8 +8,10 @@ import { addressFrom, domainFrom } from './names.ts';
 export interface AccountFacts {
   readonly address: string;
   readonly enabled: boolean;
-  /** Bytes; null is no limit. */
+  /** Bytes; null is what `store.quota` says, 0 no limit. */
   readonly quota: number | null;
+  /** How many messages, likewise. */
+  readonly quotaMessages: number | null;
   /** Ways to log in besides sending the password. */
   readonly mechanisms: readonly ('SCRAM-SHA-256' | 'CRAM-MD5')[];
   /** `file`: declared in the configuration file, to be changed there. */
@@ -23,6 +25,7 @@ export interface AccountWish {
   readonly address: string;
   readonly password: PasswordChoice;
   readonly quotaBytes?: number | null;
+  readonly quotaMessages?: number | null;
   readonly enabled?: boolean;
 }
 
@@ -60,9 +63,9 @@ export async function* listAccounts(
 /** Makes an account. */
 export async function addAccount(directory: SqliteDirectory, wish: AccountWish): Promise<PasswordSet> {
   const { password, generated } = choose(wish.password);
-  const { quotaBytes = null, enabled = true } = wish;
+  const { quotaBytes = null, quotaMessages = null, enabled = true } = wish;
   const address = addressFrom(wish.address);
-  const account = await directory.addAccount({ address, password, quotaBytes, enabled });
+  const account = await directory.addAccount({ address, password, quotaBytes, quotaMessages, enabled });
   return { account: account.id, generated };
 }
 
@@ -86,13 +89,13 @@ export async function setAccountState(
   await directory.setState(addressFrom(address), state);
 }
 
-/** In bytes; null is no limit. */
+/** What is not named stays; null is what `store.quota` says, 0 no limit. */
 export async function setQuota(
   directory: SqliteDirectory,
   address: string,
-  quotaBytes: number | null,
+  quota: { readonly bytes?: number | null; readonly messages?: number | null },
 ): Promise<void> {
-  await directory.setQuota(addressFrom(address), quotaBytes);
+  await directory.setQuota(addressFrom(address), quota);
 }
 
 /** Removes the account; its mail stays on the disk. */
@@ -115,6 +118,7 @@ function facts(account: Account, mechanisms: AccountFacts['mechanisms']): Accoun
     address: account.id,
     enabled: account.enabled,
     quota: account.quotaBytes,
+    quotaMessages: account.quotaMessages,
     mechanisms,
     source: account.source,
   };

@@ -14,17 +14,17 @@ import { size } from '../lib/options.ts';
 import { askPassword, readPassword } from './ask-password.ts';
 import { type CliIo, EXIT, table, UsageError } from './io.ts';
 
-export const ACCOUNT_USAGE = `facteur account add ADDRESS [--quota SIZE] [--disabled] [--password-stdin [--hashed]] [--json]
+export const ACCOUNT_USAGE = `facteur account add ADDRESS [--quota SIZE] [--messages N] [--disabled] [--password-stdin [--hashed]] [--json]
 facteur account list [--domain DOMAIN] [--json]
 facteur account password ADDRESS [--password-stdin [--hashed]] [--json]
-facteur account quota ADDRESS SIZE|none [--json]
+facteur account quota ADDRESS SIZE|none|default [--messages N|none|default] [--json]
 facteur account enable ADDRESS [--json]
 facteur account disable ADDRESS [--json]          no login, and mail to it is refused
 facteur account remove ADDRESS [--force] [--json] its mail stays; --force takes it out of aliases
 
 Without --password-stdin a password is asked for at a terminal, and made up and printed once elsewhere.
 --hashed: standard input has a hash from another system, such as {BLF-CRYPT}$2y$… or {SSHA512}…
-SIZE is written 500MB or 2GB.
+SIZE is written 500MB or 2GB. --messages: how many messages the account may have. default: what store.quota says.
 `;
 
 /** `facteur account …`: who has mail here. */
@@ -40,6 +40,7 @@ export async function runAccount(
       json: { type: 'boolean' },
       domain: { type: 'string' },
       quota: { type: 'string' },
+      messages: { type: 'string' },
       disabled: { type: 'boolean' },
       force: { type: 'boolean' },
       hashed: { type: 'boolean' },
@@ -81,6 +82,7 @@ interface Asked {
   readonly address: string;
   readonly extra: string | undefined;
   readonly quota?: string | undefined;
+  readonly messages?: string | undefined;
   readonly disabled?: boolean | undefined;
   readonly force?: boolean | undefined;
   readonly hashed?: boolean | undefined;
@@ -97,11 +99,12 @@ const ACTS: ReadonlyMap<string, (asked: Asked) => Promise<Done>> = new Map([
     'add',
     async (asked: Asked): Promise<Done> => {
       const quotaBytes = asked.quota === undefined ? null : quotaFrom(asked.quota);
+      const quotaMessages = asked.messages === undefined ? null : countFrom(asked.messages);
       const password = await passwordFrom(asked);
       const { directory, address, disabled } = asked;
       return says(
         'added',
-        await addAccount(directory, { address, password, quotaBytes, enabled: !disabled }),
+        await addAccount(directory, { address, password, quotaBytes, quotaMessages, enabled: !disabled }),
       );
     },
   ],
@@ -112,10 +115,16 @@ const ACTS: ReadonlyMap<string, (asked: Asked) => Promise<Done>> = new Map([
   ],
   [
     'quota',
-    async ({ directory, address, extra }: Asked): Promise<Done> => {
-      if (extra === undefined) throw new UsageError('how much? such as 2GB, or none');
-      await setQuota(directory, address, quotaFrom(extra));
-      return { what: extra === 'none' ? 'no quota' : `quota ${extra}` };
+    async ({ directory, address, extra, messages }: Asked): Promise<Done> => {
+      if (extra === undefined && messages === undefined)
+        throw new UsageError('how much? such as 2GB, or none, or --messages 10000');
+      await setQuota(directory, address, {
+        ...(extra !== undefined && { bytes: quotaFrom(extra) }),
+        ...(messages !== undefined && { messages: countFrom(messages) }),
+      });
+      return {
+        what: [saysQuota(extra, 'quota'), saysQuota(messages, 'messages')].filter(Boolean).join(', '),
+      };
     },
   ],
   ['enable', ({ directory, address }: Asked): Promise<Done> => state(directory, address, 'enabled')],
@@ -148,10 +157,26 @@ async function passwordFrom(asked: Asked): Promise<PasswordChoice> {
   return typed === undefined ? { is: 'generate' } : { is: 'password', password: typed };
 }
 
+function saysQuota(text: string | undefined, what: 'quota' | 'messages'): string | undefined {
+  if (text === 'none') return what === 'quota' ? 'no quota' : 'any number of messages';
+  return text && `${what} ${text}`;
+}
+
+/** 0 is no limit, null what holds for all. */
+function countFrom(text: string): number | null {
+  if (text === 'none') return 0;
+  if (text === 'default') return null;
+  if (!/^[1-9]\d{0,11}$/.test(text)) throw new UsageError('--messages must be a number, none or default');
+  return Number(text);
+}
+
+/** 0 is no limit, null what holds for all. */
 function quotaFrom(text: string): number | null {
-  if (text === 'none') return null;
+  if (text === 'none') return 0;
+  if (text === 'default') return null;
   const parsed = size().safeParse(text);
-  if (!parsed.success) throw new UsageError(`the quota ${parsed.error.issues[0]?.message}, or none`);
+  if (!parsed.success)
+    throw new UsageError(`the quota ${parsed.error.issues[0]?.message}, or none, or default`);
   return parsed.data;
 }
 
@@ -161,20 +186,26 @@ async function list(
   domain: string | undefined,
   format: 'json' | 'text',
 ): Promise<number> {
-  const rows = [['ACCOUNT', 'STATE', 'QUOTA', 'WHERE']];
+  const rows = [['ACCOUNT', 'STATE', 'QUOTA', 'MESSAGES', 'WHERE']];
   for await (const account of listAccounts(directory, domain === undefined ? {} : { domain })) {
     if (format === 'json') io.out(`${JSON.stringify(account)}\n`);
     else
       rows.push([
         account.address,
         account.enabled ? 'enabled' : 'disabled',
-        account.quota === null ? '-' : bytes(account.quota),
+        quotaText(account.quota, bytes),
+        quotaText(account.quotaMessages, String),
         account.source === 'file' ? 'configuration' : 'database',
       ]);
   }
   if (format === 'text')
     io.out(rows.length === 1 ? 'No accounts; add one with "facteur account add ADDRESS".\n' : table(rows));
   return EXIT.ok;
+}
+
+function quotaText(quota: number | null, write: (quota: number) => string): string {
+  if (quota === null) return '-';
+  return quota === 0 ? 'none' : write(quota);
 }
 
 /** As it would be typed: the largest unit that divides it. */

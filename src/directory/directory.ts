@@ -6,8 +6,10 @@ export type AccountId = string & { readonly __brand: 'AccountId' };
 export interface Account {
   readonly id: AccountId;
   readonly address: Address;
-  /** Bytes; null is no limit. */
+  /** Bytes; null is what `store.quota` says, 0 no limit. */
   readonly quotaBytes: number | null;
+  /** How many messages, likewise. */
+  readonly quotaMessages: number | null;
   readonly enabled: boolean;
   readonly source: 'sqlite' | 'file';
 }

@@ -41,6 +41,7 @@ export interface DeclaredAccount {
   readonly address: string;
   readonly password: string;
   readonly quota?: number | undefined;
+  readonly quotaMessages?: number | undefined;
   readonly enabled?: boolean | undefined;
 }
 
@@ -69,7 +70,14 @@ const declaredDomain: z.ZodType<DeclaredDomain, object> = z.strictObject({
 const declaredAccount: z.ZodType<DeclaredAccount, object> = z.strictObject({
   address: address().describe('The address, which is the login name too.'),
   password: passwordHash().describe('A hash such as {ARGON2ID}$argon2id$…, never the password.'),
-  quota: size().optional().describe('The most its mail may take; without it, no limit.'),
+  quota: size()
+    .optional()
+    .describe('The most its mail may take; without it what store.quota says, 0B is no limit.'),
+  quotaMessages: z
+    .int()
+    .min(0)
+    .optional()
+    .describe('The most messages it may have; without it what store.quota says, 0 is no limit.'),
   enabled: z.boolean().optional().describe('false: no login, and mail to it is refused.'),
 });
 

@@ -54,6 +54,9 @@ const MIGRATIONS: readonly ((db: Sqlite) => void)[] = [
     // From it come the made-up SCRAM salts of unknown logins, which must stay the same over restarts.
     db.prepare('INSERT INTO secret (name, value) VALUES (?, ?)').run('scram', randomBytes(32));
   },
+  (db) => {
+    db.exec('ALTER TABLE account ADD COLUMN quota_messages INTEGER');
+  },
 ];
 
 /**

@@ -42,6 +42,7 @@ export interface NewAccount {
   readonly address: Address;
   readonly password: NewPassword;
   readonly quotaBytes?: number | null;
+  readonly quotaMessages?: number | null;
   readonly enabled?: boolean;
 }
 
@@ -218,7 +219,7 @@ export class SqliteDirectory implements Source {
 
   /** Throws `exists`, `not-found` (its domain), `read-only`, `invalid` (password). */
   async addAccount(account: NewAccount): Promise<Account> {
-    const { address, quotaBytes = null, enabled = true } = account;
+    const { address, quotaBytes = null, quotaMessages = null, enabled = true } = account;
     const key = addressKey(address);
     // Before the work of hashing; and again with the write, since another process may be quicker.
     this.refresh();
@@ -229,8 +230,8 @@ export class SqliteDirectory implements Source {
       const now = this.#now();
       this.#db
         .prepare(
-          `INSERT INTO account (key, address, domain, enabled, quota, created, ${PASSWORD_COLUMNS})
-           VALUES (@key, @address, @domain, @enabled, @quota, @now, ${PASSWORD_VALUES})`,
+          `INSERT INTO account (key, address, domain, enabled, quota, quota_messages, created, ${PASSWORD_COLUMNS})
+           VALUES (@key, @address, @domain, @enabled, @quota, @quotaMessages, @now, ${PASSWORD_VALUES})`,
         )
         .run({
           ...columns,
@@ -239,6 +240,7 @@ export class SqliteDirectory implements Source {
           domain: address.domain,
           enabled: enabled ? 1 : 0,
           quota: quotaBytes,
+          quotaMessages,
           now,
         });
     });
@@ -252,7 +254,7 @@ export class SqliteDirectory implements Source {
     const { domain = null, after, limit = -1 } = filter;
     const rows = this.#db
       .prepare<[Record<string, unknown>], AccountListRow>(
-        `SELECT address, enabled, quota, created, changed, scram_salt IS NOT NULL AS scram,
+        `SELECT address, enabled, quota, quota_messages, created, changed, scram_salt IS NOT NULL AS scram,
            shared_secret IS NOT NULL AS secret
          FROM account
          WHERE (@domain IS NULL OR domain = @domain) AND (@after IS NULL OR (domain, key) > (@afterDomain, @after))
@@ -294,9 +296,15 @@ export class SqliteDirectory implements Source {
     this.#change(address, 'UPDATE account SET enabled = ? WHERE key = ?', state === 'enabled' ? 1 : 0);
   }
 
-  /** `null` is no limit. Throws `not-found`, `read-only`. */
-  async setQuota(address: Address, quotaBytes: number | null): Promise<void> {
-    this.#change(address, 'UPDATE account SET quota = ? WHERE key = ?', quotaBytes);
+  /** What is not named stays; null is what `store.quota` says, 0 no limit. Throws `not-found`, `read-only`. */
+  async setQuota(
+    address: Address,
+    quota: { readonly bytes?: number | null; readonly messages?: number | null },
+  ): Promise<void> {
+    const { bytes, messages } = quota;
+    if (bytes !== undefined) this.#change(address, 'UPDATE account SET quota = ? WHERE key = ?', bytes);
+    if (messages !== undefined)
+      this.#change(address, 'UPDATE account SET quota_messages = ? WHERE key = ?', messages);
   }
 
   /** Throws `not-found`, `read-only`, `invalid`. */
@@ -437,6 +445,7 @@ interface AccountListRow {
   readonly address: string;
   readonly enabled: number;
   readonly quota: number | null;
+  readonly quota_messages: number | null;
   readonly created: number;
   readonly changed: number;
   readonly scram: number;

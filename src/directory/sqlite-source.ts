@@ -12,6 +12,7 @@ interface AccountRow {
   readonly address: string;
   readonly enabled: number;
   readonly quota: number | null;
+  readonly quota_messages: number | null;
   readonly password: string;
   readonly scram_salt: Buffer | null;
   readonly scram_iterations: number | null;
@@ -164,13 +165,16 @@ export function scramColumns({ scram }: Credentials): Record<string, unknown> {
 }
 
 /** @throws Error when the row's address does not parse: it was written by something else than us. */
-export function toAccount(row: Pick<AccountRow, 'address' | 'enabled' | 'quota'>): Account {
+export function toAccount(
+  row: Pick<AccountRow, 'address' | 'enabled' | 'quota' | 'quota_messages'>,
+): Account {
   const address = parseAddress(row.address);
   if (!address) throw new Error(`the directory has an account that is no address: ${row.address}`);
   return {
     id: row.address as AccountId,
     address,
     quotaBytes: row.quota,
+    quotaMessages: row.quota_messages,
     enabled: row.enabled === 1,
     source: 'sqlite',
   };

@@ -156,19 +156,27 @@ describe('facteur account', () => {
   });
 
   test('list, quota, disable, enable, remove', async () => {
-    await facteur('account add b@example.org --quota 2GB --disabled');
+    await facteur('account add b@example.org --quota 2GB --messages 1000 --disabled');
     await facteur('account add a@example.org');
     expect(await facteur('account list')).toBe(
       [
-        'ACCOUNT         STATE     QUOTA  WHERE',
-        'a@example.org   enabled   -      database',
-        'b@example.org   disabled  2GB    database',
-        'n@file.example  enabled   -      configuration',
+        'ACCOUNT         STATE     QUOTA  MESSAGES  WHERE',
+        'a@example.org   enabled   -      -         database',
+        'b@example.org   disabled  2GB    1000      database',
+        'n@file.example  enabled   -      -         configuration',
         '',
       ].join('\n'),
     );
     await facteur('account enable b@example.org');
     expect(await facteur('account quota b@example.org none')).toBe('b@example.org: no quota\n');
+    expect(await facteur('account quota b@example.org --messages default')).toBe(
+      'b@example.org: messages default\n',
+    );
+    expect(await facteur('account quota b@example.org 1MB --messages none')).toBe(
+      'b@example.org: quota 1MB, any number of messages\n',
+    );
+    expect(await facteur('account list --domain example.org')).toMatch(/b@\S+ +enabled +1MB +none/);
+    await facteur('account quota b@example.org default --messages 50');
     expect(await facteur('account disable a@example.org')).toBe('a@example.org: disabled\n');
     expect(
       (await facteur('account list --json --domain example.org'))
@@ -180,6 +188,7 @@ describe('facteur account', () => {
         address: 'a@example.org',
         enabled: false,
         quota: null,
+        quotaMessages: null,
         mechanisms: ['SCRAM-SHA-256'],
         source: 'sqlite',
       },
@@ -187,6 +196,7 @@ describe('facteur account', () => {
         address: 'b@example.org',
         enabled: true,
         quota: null,
+        quotaMessages: 50,
         mechanisms: ['SCRAM-SHA-256'],
         source: 'sqlite',
       },
@@ -203,6 +213,7 @@ describe('facteur account', () => {
     'account add a@example.org b@example.org',
     'account quota a@example.org',
     'account quota a@example.org much',
+    'account quota a@example.org --messages 0',
     'account add a@example.org --quota much',
     'account list a@example.org',
   ])('"%s" is not understood', async (line) => {

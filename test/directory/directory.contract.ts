@@ -69,6 +69,7 @@ export function directoryContract(name: string, open: () => Promise<Town>): void
         id: 'Bob@example.org',
         enabled: true,
         quotaBytes: null,
+        quotaMessages: null,
       });
       expect(await directory.account('nobody@example.org' as AccountId)).toBeUndefined();
     });

@@ -91,20 +91,24 @@ describe('accounts', () => {
   test('quota, state and password change at once', async () => {
     const { sqlite, directory } = await town({ accounts: { 'alice@example.org': 'old' } });
     const alice = address('ALICE@example.org');
-    await sqlite.setQuota(alice, 5_000_000_000);
+    await sqlite.setQuota(alice, { bytes: 5_000_000_000, messages: 300 });
     await sqlite.setState(alice, 'disabled');
     await sqlite.setPassword(alice, { is: 'password', password: 'new' });
     expect(await directory.account('alice@example.org' as AccountId)).toEqual({
       id: 'alice@example.org',
       address: address('alice@example.org'),
       quotaBytes: 5_000_000_000,
+      quotaMessages: 300,
       enabled: false,
       source: 'sqlite',
     });
     expect(await directory.route(alice)).toEqual({ to: 'disabled' });
     await sqlite.setState(alice, 'enabled');
-    await sqlite.setQuota(alice, null);
-    expect((await directory.verifyPassword('alice@example.org', 'new'))?.quotaBytes).toBeNull();
+    await sqlite.setQuota(alice, { bytes: null });
+    expect(await directory.verifyPassword('alice@example.org', 'new')).toMatchObject({
+      quotaBytes: null,
+      quotaMessages: 300,
+    });
     expect(await directory.verifyPassword('alice@example.org', 'old')).toBeUndefined();
   });
 
@@ -336,6 +340,21 @@ describe('the file', () => {
     expect((await again.sqlite.listAccounts()).accounts[0]?.createdAt).toEqual(
       new Date('2026-03-01T12:00:00Z'),
     );
+  });
+
+  test('of version 1, without message quotas, is brought forward with its accounts', async () => {
+    const before = await memoryDirectory({ path, accounts: { 'alice@example.org': 'pw' } });
+    await before.sqlite.setQuota(address('alice@example.org'), { bytes: 5000 });
+    await before.close();
+    const db = openSqlite(path, { durability: 'normal' });
+    db.exec('ALTER TABLE account DROP COLUMN quota_messages; UPDATE schema SET version = 1');
+    db.close();
+    const { directory, sqlite } = await town({ path });
+    await sqlite.setQuota(address('alice@example.org'), { messages: 7 });
+    expect(await directory.verifyPassword('alice@example.org', 'pw')).toMatchObject({
+      quotaBytes: 5000,
+      quotaMessages: 7,
+    });
   });
 
   test('of a newer version is refused, in words', async () => {
