@@ -2,12 +2,13 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { ControlServer, controlPath } from './admin/control.ts';
 import { queueHandlers } from './admin/queue.ts';
+import type { QuotaCheck } from './checks/quota.ts';
 import type { Config } from './config/schema.ts';
 import { LocalAgent } from './delivery/local.ts';
 import { RemoteAgent } from './delivery/remote/remote-agent.ts';
 import { ourselves } from './delivery/self.ts';
 import { submit } from './delivery/submit.ts';
-import type { Directory } from './directory/directory.ts';
+import type { AccountId, Directory } from './directory/directory.ts';
 import { FileDirectory } from './directory/file-directory.ts';
 import { type DirectorySettings, JoinedDirectory } from './directory/joined-directory.ts';
 import { Passwords } from './directory/password.ts';
@@ -31,6 +32,7 @@ import { createProtocols, type Protocols, type ProtocolsDeps } from './protocols
 import type { DeliveryAgent, NewMessage } from './queue/queue.ts';
 import { Scheduler, type SchedulerOptions } from './queue/scheduler.ts';
 import { SegmentQueue } from './queue/segment-queue.ts';
+import { accountLimits, type Limits } from './store/quota.ts';
 import { ThreadStore } from './store/thread-store.ts';
 import { Certificates, type CertificatesOptions } from './tls/certificates.ts';
 import type { WorkerSettings } from './worker.ts';
@@ -157,6 +159,7 @@ interface Parts {
   readonly certificates: Certificates;
   readonly queue: SegmentQueue;
   readonly store: ThreadStore;
+  readonly quota: QuotaCheck;
   readonly maildropLocks: MaildropLocks;
   readonly scheduler: Scheduler;
   readonly remote: ReplaceableRemote;
@@ -215,7 +218,18 @@ async function build(
   const pool = new ThreadPool(workerEntry(), Math.max(1, availableParallelism() - 1), settings, fail);
   onClose(() => pool.close());
   logFromThreads(pool, log);
-  const store = new ThreadStore(pool, async (id) => (await directory.account(id))?.quotaBytes ?? null, log);
+  const quotaOf = async (id: AccountId): Promise<Limits> =>
+    accountLimits(await directory.account(id), config.store.quota);
+  const store = new ThreadStore(pool, quotaOf, log);
+  const quota: QuotaCheck = {
+    whenFull: config.store.quotaFull,
+    async admit(account, bytes) {
+      const { storage, messages } = await quotaOf(account);
+      // Most accounts have no limit: then no RCPT waits for the store.
+      if (storage === null && messages === null && config.store.mailboxSizeLimit.length === 0) return;
+      await store.admit(account, bytes);
+    },
+  };
 
   const queue = await openQueue(config, surroundings);
   onClose(() => queue.close());
@@ -223,7 +237,7 @@ async function build(
   onClose(() => remote.close());
   const scheduler = new Scheduler(schedulerOptions(config), {
     store: queue,
-    agents: { local: new LocalAgent({ store, directory, log }), remote },
+    agents: { local: new LocalAgent({ store, directory, whenFull: quota.whenFull, log }), remote },
     clock,
     log,
     submit: (report, raw) => submitReport(report, raw, { directory, queue, log }),
@@ -239,6 +253,7 @@ async function build(
     certificates,
     queue,
     store,
+    quota,
     maildropLocks: new MaildropLocks(),
     scheduler,
     remote,
@@ -283,9 +298,9 @@ class ReplaceableRemote implements DeliveryAgent {
 }
 
 function protocolsDeps(config: Config, parts: Parts): ProtocolsDeps {
-  const { directory, queue, store, maildropLocks, certificates, surroundings } = parts;
+  const { directory, queue, store, quota, maildropLocks, certificates, surroundings } = parts;
   const hostname = hostnameOf(config);
-  return { hostname, directory, queue, store, maildropLocks, tls: certificates, ...surroundings };
+  return { hostname, directory, queue, store, quota, maildropLocks, tls: certificates, ...surroundings };
 }
 
 function checkStartable(config: Config): void {

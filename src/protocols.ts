@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import type { QuotaCheck } from './checks/quota.ts';
 import type { Config } from './config/schema.ts';
 import type { Directory } from './directory/directory.ts';
 import { createImapServer, IMAP_REFUSAL } from './imap/server.ts';
@@ -50,6 +51,7 @@ export interface ProtocolsDeps {
   readonly directory: Directory & { allHaveScram(): boolean };
   readonly queue: QueueStore;
   readonly store: MailStore;
+  readonly quota: QuotaCheck;
   readonly maildropLocks: MaildropLocks;
   readonly tls: TlsContext;
   readonly clock: Clock;
@@ -59,7 +61,7 @@ export interface ProtocolsDeps {
 const SMTP_REFUSAL = '421 4.7.0 Too many connections, try again later\r\n';
 
 export function createProtocols(config: Config, deps: ProtocolsDeps): Protocols {
-  const { hostname, directory, queue, store, tls, clock, log } = deps;
+  const { hostname, directory, queue, store, quota, tls, clock, log } = deps;
   const { allowPlaintextFrom, cramMd5 } = config.auth;
   const sasl = createSasl({
     directory,
@@ -85,6 +87,7 @@ export function createProtocols(config: Config, deps: ProtocolsDeps): Protocols 
       hostname,
       directory,
       queue,
+      quota,
       sasl,
       tls,
       settings: config.smtp,

@@ -19,15 +19,19 @@ export class LocalAgent implements DeliveryAgent {
   readonly name = 'local';
   readonly #directory: Directory;
   readonly #store: MailStore;
+  readonly #whenFull: 'tempfail' | 'reject';
   readonly #log: Logger;
 
   constructor(dependencies: {
     readonly directory: Directory;
     readonly store: MailStore;
+    /** Whether mail for a full mailbox waits, or goes back at once. */
+    readonly whenFull: 'tempfail' | 'reject';
     readonly log: Logger;
   }) {
     this.#directory = dependencies.directory;
     this.#store = dependencies.store;
+    this.#whenFull = dependencies.whenFull;
     this.#log = dependencies.log;
   }
 
@@ -71,7 +75,9 @@ export class LocalAgent implements DeliveryAgent {
 
   #refusal(recipient: QueuedRecipient, message: QueuedMessage, error: unknown): Outcome {
     if (error instanceof StoreError && error.kind === 'over-quota')
-      return deferred(recipient, 452, '4.2.2', 'Mailbox full');
+      return this.#whenFull === 'reject'
+        ? failed(recipient, 552, '5.2.2', error.message)
+        : deferred(recipient, 452, '4.2.2', error.message);
     this.#log.error({ qid: message.id, account: recipient.account, err: error }, 'local delivery failed');
     if (!(error instanceof StoreError)) return deferred(recipient, 451, '4.3.0', 'Local error');
     switch (error.kind) {

@@ -53,6 +53,9 @@ const TEXTS: Readonly<Record<StoreError['kind'], string>> = {
 /** The one place where a store's refusal becomes IMAP. Anything else is a bug: NO [SERVERBUG]. */
 export function toImapNo(error: unknown): ImapNo {
   if (error instanceof ImapNo) return error;
+  // Which limit it is, the store says.
+  if (error instanceof StoreError && error.kind === 'over-quota')
+    return new ImapNo(error.message, CODES[error.kind], error);
   if (error instanceof StoreError) return new ImapNo(TEXTS[error.kind], CODES[error.kind], error);
   return new ImapNo('Internal error, see the server log', 'SERVERBUG', error);
 }

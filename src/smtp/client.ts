@@ -1,3 +1,4 @@
+import type { QuotaCheck } from '../checks/quota.ts';
 import type { AccountId, Directory } from '../directory/directory.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Networks } from '../lib/ip.ts';
@@ -16,6 +17,7 @@ export interface SmtpRoom {
   readonly hostname: string;
   readonly directory: Directory;
   readonly queue: QueueStore;
+  readonly quota: QuotaCheck;
   readonly sasl: Sasl;
   readonly settings: SmtpOptions;
   /** Peers that may relay without a password. */

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { SMTPServer } from 'smtp-server';
+import type { QuotaCheck } from '../checks/quota.ts';
 import type { Directory } from '../directory/directory.ts';
 import type { Clock } from '../lib/clock.ts';
 import { networks } from '../lib/ip.ts';
@@ -21,6 +22,7 @@ export interface SmtpServerOptions {
   readonly hostname: string;
   readonly directory: Directory;
   readonly queue: QueueStore;
+  readonly quota: QuotaCheck;
   readonly sasl: Sasl;
   readonly tls: TlsContext;
   readonly settings: SmtpOptions;

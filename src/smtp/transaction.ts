@@ -1,3 +1,4 @@
+import { checkRoom } from '../checks/quota.ts';
 import { recipientDestinations } from '../checks/recipient.ts';
 import { checkAuthors, checkReversePath } from '../checks/sender.ts';
 import { type Address, formatAddress, parseDomain, type ReversePath } from '../mail/address.ts';
@@ -65,6 +66,7 @@ export class Transaction {
     try {
       const relay = mayRelay(this.#room, this.#client) ? 'yes' : 'no';
       const destinations = await recipientDestinations(this.#room.directory, written, { relay });
+      await checkRoom(this.#room.quota, destinations, this.#parameters.size ?? 0);
       const original = written === 'postmaster' ? this.#postmaster() : written;
       this.#recipients.push({ original, destinations, parameters });
     } catch (error) {

@@ -6,7 +6,8 @@ import type { RawMessage } from '../mail/raw-message.ts';
 import type { Part } from '../message/structure.ts';
 import type { StoredChange } from './maildir/account.ts';
 import { type PackedMessages, unpack } from './packed-messages.ts';
-import type { Incoming } from './service.ts';
+import type { Limits } from './quota.ts';
+import type { Incoming, Used } from './service.ts';
 import {
   type AccountStore,
   type Change,
@@ -52,8 +53,8 @@ export interface Calls {
   close(): Promise<void>;
 }
 
-/** An account's limit in bytes, asked at each delivery, APPEND and COPY; null is no limit. */
-export type QuotaOf = (account: AccountId) => Promise<number | null>;
+/** An account's limits, asked at each delivery, APPEND and COPY; null is no limit. */
+export type QuotaOf = (account: AccountId) => Promise<Limits | null>;
 
 type Listener = (change: Change) => void;
 
@@ -102,6 +103,11 @@ export class CallingStore implements MailStore {
     const arrived = await this.#calls.call<Arrived>(account, 'arrive', incoming, transfer);
     if (!('messages' in arrived)) return arrived;
     return { mailbox: arrived.messages.mailbox, uid: firstOf(arrived.messages).uid };
+  }
+
+  async admit(account: AccountId, bytes: number): Promise<void> {
+    const quota = await this.#quotaOf(account);
+    await this.#calls.call(account, 'admit', { account, mailbox: null, bytes, quota });
   }
 
   async remove(id: AccountId): Promise<void> {
@@ -266,12 +272,22 @@ class CallingAccount implements AccountStore {
     return this.#call('claimRecent', { mailbox });
   }
 
-  async quota(): Promise<Quota> {
-    const [limitBytes, usage] = await Promise.all([
-      this.#quotaOf(this.account),
-      this.#call<{ readonly usedBytes: number; readonly messages: number }>('usage'),
+  async admit(mailbox: MailboxId, bytes: number): Promise<void> {
+    await this.#call('admit', { mailbox, bytes, quota: await this.#quotaOf(this.account) });
+  }
+
+  async quota(mailbox?: MailboxId): Promise<Quota> {
+    const [own, { used, limits }] = await Promise.all([
+      mailbox === undefined ? this.#quotaOf(this.account) : null,
+      this.#call<Used>('usage', { mailbox: mailbox ?? null }),
     ]);
-    return { ...usage, limitBytes };
+    const { storage, messages } = limits ?? own ?? { storage: null, messages: null };
+    return {
+      usedBytes: used.bytes,
+      limitBytes: storage,
+      messages: used.messages,
+      limitMessages: messages,
+    };
   }
 
   refresh(mailbox: MailboxId): Promise<void> {

@@ -77,16 +77,16 @@ export class QuotaRules {
     if (limits && entrance !== 'move') {
       const extra = folder.use === 'trash' ? this.#settings.quotaTrashExtra : 0;
       if (!fits(used.bytes, more.bytes, widened(limits.storage, extra), grace))
-        throw full('The mailbox is full: its storage quota is used up');
+        throw full('Mailbox full: its storage quota is used up');
       if (!fits(used.messages, more.messages, widened(limits.messages, extra), 0))
-        throw full('The mailbox is full: it has as many messages as its quota allows');
+        throw full('Mailbox full: it has as many messages as its quota allows');
     }
     if (this.#settings.mailboxSizeLimit.length === 0) return;
     const own = this.limitsOf(folder);
     if (!fits(folder.held.bytes, more.bytes, own.storage, grace))
-      throw full('The folder is full: its size limit is reached');
+      throw full('Folder full: its size limit is reached');
     if (!fits(folder.held.messages, more.messages, own.messages, 0))
-      throw full('The folder is full: it has as many messages as it may');
+      throw full('Folder full: it has as many messages as it may');
   }
 }
 

@@ -22,6 +22,7 @@ import { readHeaders, readMessage, readStructure, readSummaries } from './maildi
 import { search } from './maildir/search.ts';
 import { claimRecent, setFlags } from './maildir/set-flags.ts';
 import { type Packable, pack } from './packed-messages.ts';
+import type { Limits, Usage } from './quota.ts';
 import type {
   Flag,
   FlagChange,
@@ -61,7 +62,7 @@ interface In extends To {
   readonly mailbox: MailboxId;
 }
 type Uids = In & { readonly uids: readonly Uid[] };
-type ToMailbox = Uids & { readonly to: MailboxId; readonly quota: number | null };
+type ToMailbox = Uids & { readonly to: MailboxId; readonly quota: Limits | null };
 
 export interface Incoming extends To {
   readonly into: Arrival['into'];
@@ -69,7 +70,13 @@ export interface Incoming extends To {
   readonly flags: readonly Flag[];
   readonly internalDate: number;
   readonly content: readonly Piece[];
-  readonly quota: number | null;
+  readonly quota: Limits | null;
+}
+
+/** What `usage` tells, of the account or of one mailbox; `limits` only of a mailbox. */
+export interface Used {
+  readonly used: Usage;
+  readonly limits: Limits | null;
 }
 
 interface Waiting {
@@ -336,8 +343,21 @@ export function storeService(options: OpenAccountsOptions): {
 
     claimRecent: (to: In): number => on(to, (account) => claimRecent(account, account.folder(to.mailbox))),
 
-    usage: (to: To): unknown =>
-      on(to, ({ usedBytes, usedMessages }) => ({ usedBytes, messages: usedMessages })),
+    usage: (to: To & { readonly mailbox: MailboxId | null }): Used =>
+      on(to, (account) => {
+        if (to.mailbox === null) return { used: account.usage, limits: null };
+        const folder = account.folder(to.mailbox);
+        return { used: folder.held, limits: account.rules.limitsOf(folder) };
+      }),
+
+    /** Throws what APPEND of this size would be refused with; without a mailbox, a delivery to INBOX. */
+    admit: (to: To & { mailbox: MailboxId | null; readonly bytes: number; quota: Limits | null }): void =>
+      on(to, (account) => {
+        const more = { bytes: to.bytes, messages: 1 };
+        if (to.mailbox === null)
+          account.rules.admit('delivery', more, account.usage, to.quota, account.inbox);
+        else account.rules.admit('append', more, account.usage, to.quota, account.folder(to.mailbox));
+      }),
 
     refresh: (to: In): void => on(to, (account) => accounts.refresh(account, account.folder(to.mailbox))),
 

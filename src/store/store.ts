@@ -109,11 +109,18 @@ export interface AccountStore {
   search(id: MailboxId, criteria: SearchCriteria): Promise<readonly Uid[]>;
   /** Resolves to the first UID that is \Recent for this session; later sessions start after the last one. */
   claimRecent(id: MailboxId): Promise<Uid>;
-  quota(): Promise<Quota>;
+  /** Throws 'over-quota' when APPEND of so many octets would be refused now. */
+  admit(id: MailboxId, bytes: number): Promise<void>;
+  /** Of the account; or of one mailbox, where only limits of its own count. */
+  quota(mailbox?: MailboxId): Promise<Quota>;
   /** Looks at the disk for changes made by other programs; resolves when they are in the index and announced. */
   refresh(id: MailboxId): Promise<void>;
-  /** Calls back after each committed change, ours and others', in MODSEQ order per mailbox. Returns how to stop. */
-  watch(listener: (change: Change) => void): () => void;
+  /**
+   * Calls back after each committed change, ours and others', in MODSEQ order per mailbox. Returns how to stop.
+   * With `id` only changes of that mailbox, and those that other programs make in it are looked for from now on;
+   * without it of all, and of other programs those to the list of mailboxes.
+   */
+  watch(listener: (change: Change) => void, id?: MailboxId): () => void;
 }
 
 export interface Quota {
@@ -121,6 +128,8 @@ export interface Quota {
   /** null is no limit. */
   readonly limitBytes: number | null;
   readonly messages: number;
+  /** null is no limit. */
+  readonly limitMessages: number | null;
 }
 
 export interface MailStore {
@@ -131,6 +140,8 @@ export interface MailStore {
    * The same `key` twice delivers once, also after a crash. Throws 'over-quota', 'not-found' (mailbox).
    */
   deliver(delivery: Delivery): Promise<{ readonly mailbox: MailboxId; readonly uid: Uid }>;
+  /** Throws 'over-quota' when a delivery of so many octets to INBOX would be refused now. */
+  admit(account: AccountId, bytes: number): Promise<void>;
   /** Removes all mail of an account. */
   remove(id: AccountId): Promise<void>;
   close(): Promise<void>;

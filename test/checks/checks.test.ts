@@ -1,8 +1,10 @@
 import { describe, expect, test } from 'vitest';
+import { checkRoom, type QuotaCheck } from '../../src/checks/quota.ts';
 import { recipientDestinations } from '../../src/checks/recipient.ts';
 import { checkAuthors, checkReversePath } from '../../src/checks/sender.ts';
-import type { AccountId, Directory, Route } from '../../src/directory/directory.ts';
+import type { AccountId, Destination, Directory, Route } from '../../src/directory/directory.ts';
 import { SmtpError } from '../../src/mail/reply.ts';
+import { StoreError } from '../../src/store/store.ts';
 import { address, memoryDirectory } from '../directory/memory-directory.ts';
 
 const alice = 'alice@example.org' as AccountId;
@@ -32,6 +34,39 @@ async function replyOf(work: Promise<unknown>): Promise<string> {
     return `${error.reply.code} ${error.reply.enhanced}`;
   }
 }
+
+describe('room in the mailbox', () => {
+  const bob = 'bob@example.org' as AccountId;
+  const carol: Destination = { is: 'remote', address: address('carol@example.net') };
+  const to = (account: AccountId): Destination => ({ is: 'account', account });
+  const asked: [AccountId, number][] = [];
+  const quota = (whenFull: 'tempfail' | 'reject' = 'tempfail'): QuotaCheck => ({
+    whenFull,
+    async admit(account, bytes) {
+      asked.push([account, bytes]);
+      if (account === alice) throw new StoreError('over-quota', 'Mailbox full');
+    },
+  });
+
+  test('a full mailbox is 452, or 552 where mail is to go back at once', async () => {
+    expect(await replyOf(checkRoom(quota(), [to(alice)], 500))).toBe('452 4.2.2');
+    expect(await replyOf(checkRoom(quota('reject'), [to(alice)], 0))).toBe('552 5.2.2');
+    expect(asked).toEqual([
+      [alice, 500],
+      [alice, 1],
+    ]);
+  });
+
+  test('with somebody else who has room, or is elsewhere, the message is taken', async () => {
+    expect(await replyOf(checkRoom(quota(), [to(alice), to(bob)], 1))).toBe('fine');
+    expect(await replyOf(checkRoom(quota(), [to(alice), carol], 1))).toBe('fine');
+  });
+
+  test('a store that fails otherwise refuses nothing: the queue waits', async () => {
+    const broken: QuotaCheck = { whenFull: 'reject', admit: () => Promise.reject(new Error('disk on fire')) };
+    expect(await replyOf(checkRoom(broken, [to(alice)], 1))).toBe('fine');
+  });
+});
 
 describe('recipients', () => {
   test.each([

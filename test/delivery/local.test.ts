@@ -48,11 +48,13 @@ async function deliver(
   refuse?: Error,
   pieces: readonly Piece[] = [bytes(post.content)],
   signal = new AbortController().signal,
+  whenFull: 'tempfail' | 'reject' = 'tempfail',
 ): Promise<{ said: string[]; shelf: Shelf; log: LogBook }> {
   const shelf = new Shelf();
   shelf.refuse = refuse;
   const log = new LogBook();
-  const agent = new LocalAgent({ directory: people, store: shelf as unknown as MailStore, log });
+  const store = shelf as unknown as MailStore;
+  const agent = new LocalAgent({ directory: people, store, whenFull, log });
   const outcomes = await agent.deliver({ ...job(post), agent: 'local' }, rawMessage(pieces), signal);
   return { said: outcomes.map(({ is, reply }) => `${is} ${formatReply(reply)}`), shelf, log };
 }
@@ -141,7 +143,7 @@ test('an account that is gone fails', async () => {
 
 describe('what the store refuses waits, with', () => {
   test.each([
-    ['over-quota', 'deferred 452 4.2.2 Mailbox full', 0],
+    ['over-quota', 'deferred 452 4.2.2 why', 0],
     ['disk-full', 'deferred 452 4.3.1 No room on the mail system', 1],
     ['not-found', 'deferred 450 4.2.0 Mailbox cannot be opened', 1],
     ['busy', 'deferred 451 4.3.0 Local error', 1],
@@ -149,6 +151,11 @@ describe('what the store refuses waits, with', () => {
     const { said, log } = await deliver(toAlice, new StoreError(kind, 'why'));
     expect(said).toEqual([expected]);
     expect(log.lines).toHaveLength(logged);
+  });
+  test('over-quota fails at once where that is wanted: 552 5.2.2', async () => {
+    const full = new StoreError('over-quota', 'full');
+    const { said } = await deliver(toAlice, full, undefined, undefined, 'reject');
+    expect(said).toEqual(['failed 552 5.2.2 full']);
   });
   test('anything unforeseen: 451 4.3.0, and a line in the log', async () => {
     const { said, log } = await deliver(toAlice, new Error('disk on fire'));

@@ -40,6 +40,7 @@ describe('lists', () => {
       'OBJECTID',
       'QRESYNC',
       'QUOTA',
+      'QUOTA=RES-MESSAGE',
       'QUOTA=RES-STORAGE',
       'SASL-IR',
       'SAVEDATE',

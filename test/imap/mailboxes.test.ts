@@ -177,3 +177,29 @@ test('a quota is told in units of 1024 octets (RFC 9208 5.1)', async () => {
     await small.close();
   }
 });
+
+test('messages, and mailboxes with limits of their own, which are roots of their own (RFC 9208 3.2, 5.2)', async () => {
+  const mail = { quotaMessages: 3, mailboxLimits: { Büro: 2048 } };
+  const small = await ImapWorld.start({ mail });
+  try {
+    await small.fill('Büro', ['A: b\n\n', 'A: c\n\n']);
+    const other = await small.login();
+    expect(await other.ok('GETQUOTA ""')).toEqual(['QUOTA "" (MESSAGE 2 3)']);
+    expect(await other.ok('GETQUOTAROOT "B&APw-ro"')).toEqual([
+      'QUOTAROOT B&APw-ro "" B&APw-ro',
+      'QUOTA "" (MESSAGE 2 3)',
+      'QUOTA B&APw-ro (STORAGE 1 2)',
+    ]);
+    expect(await other.ok('GETQUOTA "B&APw-ro"')).toEqual(['QUOTA B&APw-ro (STORAGE 1 2)']);
+    expect(await other.tagged('GETQUOTA INBOX')).toMatch(/^NO \[NONEXISTENT\]/);
+    expect(await other.ok('GETQUOTAROOT nowhere')).toEqual([
+      'QUOTAROOT nowhere ""',
+      'QUOTA "" (MESSAGE 2 3)',
+    ]);
+    expect(await other.tagged('APPEND "B&APw-ro" {2040}')).toMatch(/^NO \[OVERQUOTA\]/);
+    await small.fill('INBOX', ['A: d\n\n']);
+    expect(await other.tagged('APPEND INBOX {1}')).toBe('NO [OVERQUOTA] full');
+  } finally {
+    await small.close();
+  }
+});

@@ -46,6 +46,9 @@ interface Box {
 export interface MemoryOptions {
   readonly echo?: 'before' | 'after';
   readonly quotaBytes?: number;
+  readonly quotaMessages?: number;
+  /** Octets that a mailbox may have, by path. */
+  readonly mailboxLimits?: Readonly<Record<string, number>>;
   readonly now?: () => number;
 }
 
@@ -133,9 +136,7 @@ export class MemoryAccount implements AccountStore {
     options: { readonly flags?: readonly Flag[]; readonly internalDate?: number } = {},
   ): Message {
     const box = this.#box(id);
-    const { limitBytes, usedBytes } = this.#quota();
-    if (limitBytes !== null && usedBytes + bytes.length > limitBytes)
-      throw new StoreError('over-quota', 'full');
+    this.#admit(id, bytes.length);
     const message: Message = {
       mailbox: id,
       uid: box.uidNext++ as Uid,
@@ -260,8 +261,12 @@ export class MemoryAccount implements AccountStore {
     return first;
   }
 
-  async quota(): Promise<Quota> {
-    return this.#quota();
+  async admit(id: MailboxId, bytes: number): Promise<void> {
+    this.#admit(id, bytes);
+  }
+
+  async quota(id?: MailboxId): Promise<Quota> {
+    return this.#quota(id);
   }
 
   async refresh(id: MailboxId): Promise<void> {
@@ -269,9 +274,12 @@ export class MemoryAccount implements AccountStore {
     this.refreshes++;
   }
 
-  watch(listener: (change: Change) => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+  watch(listener: (change: Change) => void, id?: MailboxId): () => void {
+    const own = (change: Change): void => {
+      if (id === undefined || change.mailbox === id) listener(change);
+    };
+    this.#listeners.add(own);
+    return () => this.#listeners.delete(own);
   }
 
   get watchers(): number {
@@ -286,15 +294,26 @@ export class MemoryAccount implements AccountStore {
     else announce();
   }
 
-  #quota(): Quota {
+  #admit(id: MailboxId, bytes: number): void {
+    for (const { limitBytes, usedBytes, limitMessages, messages } of [this.#quota(), this.#quota(id)])
+      if (usedBytes + bytes > (limitBytes ?? Infinity) || messages + 1 > (limitMessages ?? Infinity))
+        throw new StoreError('over-quota', 'full');
+  }
+
+  #quota(id?: MailboxId): Quota {
     let usedBytes = 0;
     let messages = 0;
-    for (const box of this.#boxes.values())
+    for (const box of id === undefined ? this.#boxes.values() : [this.#box(id)])
       for (const { bytes } of box.messages.values()) {
         usedBytes += bytes.length;
         messages++;
       }
-    return { usedBytes, messages, limitBytes: this.#options.quotaBytes ?? null };
+    if (id !== undefined) {
+      const limitBytes = this.#options.mailboxLimits?.[this.#box(id).path] ?? null;
+      return { usedBytes, messages, limitBytes, limitMessages: null };
+    }
+    const { quotaBytes = null, quotaMessages = null } = this.#options;
+    return { usedBytes, messages, limitBytes: quotaBytes, limitMessages: quotaMessages };
   }
 
   #make(path: string, specialUse: Mailbox['specialUse']): Box {
@@ -416,6 +435,8 @@ export class MemoryMail implements MailStore {
     const { uid } = await account.append(mailbox.id, rawMessage(delivery.content), delivery);
     return { mailbox: mailbox.id, uid };
   }
+
+  async admit(): Promise<void> {}
 
   async remove(id: AccountId): Promise<void> {
     this.accounts.delete(id);

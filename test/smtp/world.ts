@@ -58,6 +58,7 @@ export async function smtpWorld(options: WorldOptions = {}): Promise<World> {
     hostname: 'mx.example.org',
     directory: directory.directory,
     queue: queue.store,
+    quota: { admit: async () => {}, whenFull: 'tempfail' },
     sasl: createSasl({
       directory: directory.directory,
       log,

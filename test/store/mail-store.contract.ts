@@ -18,8 +18,10 @@ import { all, bytesOf, message, temporaryDirectory } from './surroundings.ts';
 
 export interface Implementation {
   readonly store: MailStore;
-  /** The limit of accounts whose name begins with `small`, bytes. */
+  /** The limit of accounts whose name begins with `small`, bytes. A delivery has a grace of 10 %, the Trash too. */
   readonly smallQuota: number;
+  /** The messages that accounts may have whose name begins with `few`. */
+  readonly fewMessages: number;
   close(): Promise<void>;
 }
 
@@ -268,7 +270,12 @@ export function mailStoreContract(name: string, make: () => Promise<Implementati
       await append('two', ['\\Seen']);
       const { size } = (await all(account.messages(inbox, [{ first: 1, last: 1 }])))[0] ?? { size: 0 };
       expect(await mailbox('INBOX')).toMatchObject({ total: 2, unseen: 1, uidNext: 3, size: size * 2 });
-      expect(await account.quota()).toEqual({ usedBytes: size * 2, limitBytes: null, messages: 2 });
+      expect(await account.quota()).toEqual({
+        usedBytes: size * 2,
+        limitBytes: null,
+        messages: 2,
+        limitMessages: null,
+      });
       await account.expunge(inbox, [1 as Uid]);
       expect(await mailbox('INBOX')).toMatchObject({ total: 1, unseen: 0, uidNext: 3, size });
       expect(await account.quota()).toMatchObject({ usedBytes: size, messages: 1 });
@@ -453,6 +460,87 @@ export function mailStoreContract(name: string, make: () => Promise<Implementati
       expect(
         (await store.deliver({ ...delivery, content: message('z'.repeat(400)).pieces })).uid,
       ).toBeGreaterThan(uid);
+    });
+
+    test('the last delivery may go beyond the quota a little; a full mailbox takes none, however small', async () => {
+      account = await store.account(`small${count}@example.org` as AccountId);
+      inbox = (await mailbox('INBOX')).id;
+      const overhead = message('').size;
+      await append('x'.repeat(world.smallQuota - 100 - 2 * overhead));
+      const deliver = (key: string, text: string): Promise<unknown> =>
+        store.deliver({
+          account: account.account,
+          mailbox: 'INBOX',
+          key,
+          flags: [],
+          internalDate: DATE,
+          content: message(text).pieces,
+        });
+      const beyond = 'z'.repeat(200);
+      expect(await refused(append(beyond))).toBe('over-quota');
+      await store.admit(account.account, overhead + 200);
+      expect(await refused(store.admit(account.account, overhead + 400))).toBe('over-quota');
+      await deliver('last', beyond);
+      expect((await account.quota()).usedBytes).toBe(world.smallQuota + 100);
+      expect(await refused(deliver('more', ''))).toBe('over-quota');
+      expect(await refused(store.admit(account.account, 1))).toBe('over-quota');
+      expect(await refused(account.admit(inbox, 1))).toBe('over-quota');
+      expect(await deliver('last', beyond)).toMatchObject({ uid: 2 });
+      // Clients delete by a copy to the Trash.
+      const trash = await mailbox('Trash');
+      await account.copy(inbox, [2 as Uid], trash.id).catch(() => undefined);
+      expect(trash.specialUse).toBe('trash');
+    });
+
+    test('a quota of messages', async () => {
+      account = await store.account(`few${count}@example.org` as AccountId);
+      inbox = (await mailbox('INBOX')).id;
+      for (let i = 0; i < world.fewMessages; i++) await append();
+      expect(await account.quota()).toMatchObject({
+        messages: world.fewMessages,
+        limitMessages: world.fewMessages,
+        limitBytes: null,
+      });
+      expect(await refused(append())).toBe('over-quota');
+      expect(await refused(account.copy(inbox, [1 as Uid], inbox))).toBe('over-quota');
+      expect(await refused(store.admit(account.account, 1))).toBe('over-quota');
+      // Moving is no more mail than before.
+      const [pair] = await account.move(inbox, [1 as Uid], (await mailbox('Sent')).id);
+      expect(pair?.from).toBe(1);
+      await account.expunge(inbox, [2 as Uid]);
+      await append();
+    });
+
+    test('a mailbox with limits of its own: delivery, APPEND, COPY, MOVE, and INBOX renamed', async () => {
+      const limited = (await account.create('Limited/box')).id;
+      expect(await account.quota(limited)).toEqual({
+        usedBytes: 0,
+        limitBytes: 1000,
+        messages: 0,
+        limitMessages: null,
+      });
+      expect(await account.quota(inbox)).toMatchObject({ limitBytes: null, limitMessages: null });
+      const fits = 'x'.repeat(600);
+      const uid = await append(fits);
+      await account.copy(inbox, [uid], limited);
+      expect(await refused(account.copy(inbox, [uid], limited))).toBe('over-quota');
+      expect(await refused(account.move(inbox, [uid], limited))).toBe('over-quota');
+      expect(await refused(append(fits, [], limited))).toBe('over-quota');
+      expect(await refused(account.admit(limited, 700))).toBe('over-quota');
+      const [moved] = await account.move(limited, [1 as Uid], limited);
+      expect(moved).toBeDefined();
+      await append(fits);
+      expect(await refused(account.rename(inbox, 'Limited/other'))).toBe('over-quota');
+      expect(await account.mailbox('Limited/other')).toBeUndefined();
+      expect(await uids()).toHaveLength(2);
+      const junk = (await mailbox('Junk')).id;
+      await append('1', [], junk);
+      await append('2', [], junk);
+      expect(await refused(append('3', [], junk))).toBe('over-quota');
+      expect(await refused(account.move(inbox, [uid], junk))).toBe('over-quota');
+      await account.expunge(junk, [1 as Uid]);
+      await account.move(inbox, [uid], junk);
+      expect(await account.quota(junk)).toMatchObject({ messages: 2, limitMessages: 2 });
     });
 
     test('\\Recent belongs to one session (RFC 3501 2.3.2)', async () => {

@@ -2,18 +2,28 @@ import { systemClock } from '../../src/lib/clock.ts';
 import { ThreadPool } from '../../src/lib/thread-pool.ts';
 import { MaildirStore } from '../../src/store/maildir-store.ts';
 import { storeOptions } from '../../src/store/options.ts';
+import type { Limits } from '../../src/store/quota.ts';
 import { ThreadStore } from '../../src/store/thread-store.ts';
 import { mailStoreContract } from './mail-store.contract.ts';
 import { MemoryStore } from './memory-store.ts';
 import { silent, temporaryDirectory } from './surroundings.ts';
 
 const smallQuota = 2000;
-const quota = async (id: string): Promise<number | null> => (id.startsWith('small') ? smallQuota : null);
-const settings = storeOptions.parse({});
+const fewMessages = 3;
+const quota = async (id: string): Promise<Limits | null> => {
+  if (id.startsWith('small')) return { storage: smallQuota, messages: null };
+  return id.startsWith('few') ? { storage: null, messages: fewMessages } : null;
+};
+const settings = storeOptions.parse({
+  mailboxSizeLimit: [
+    { folder: 'Limited/%', storage: '1000B' },
+    { use: 'junk', messages: 2 },
+  ],
+});
 
 mailStoreContract('in memory', async () => {
-  const store = new MemoryStore(quota);
-  return { store, smallQuota, close: () => store.close() };
+  const store = new MemoryStore(quota, settings);
+  return { store, smallQuota, fewMessages, close: () => store.close() };
 });
 
 mailStoreContract('Maildir, in this thread', async () => {
@@ -25,6 +35,7 @@ mailStoreContract('Maildir, in this thread', async () => {
   return {
     store,
     smallQuota,
+    fewMessages,
     async close() {
       await store.close();
       remove();
@@ -43,6 +54,7 @@ mailStoreContract('Maildir, in worker threads', async () => {
   return {
     store,
     smallQuota,
+    fewMessages,
     async close() {
       await store.close();
       await pool.close();

@@ -10,6 +10,13 @@ import { bodyText, fieldTexts, includesText, messageText } from '../../src/messa
 import { parsePath } from '../../src/store/mailbox-path.ts';
 import { storeOptions } from '../../src/store/options.ts';
 import {
+  type Entrance,
+  type Limits,
+  QuotaRules,
+  type QuotaSettings,
+  type Usage,
+} from '../../src/store/quota.ts';
+import {
   type AccountStore,
   type Change,
   type Delivery,
@@ -57,11 +64,16 @@ const MAX_KEYWORDS = 26;
 
 export class MemoryStore implements MailStore {
   readonly #accounts = new Map<AccountId, MemoryAccount>();
-  readonly #quotaOf: (id: AccountId) => Promise<number | null>;
+  readonly #quotaOf: (id: AccountId) => Promise<Limits | null>;
+  readonly #rules: QuotaRules;
   #ids = 0;
 
-  constructor(quotaOf: (id: AccountId) => Promise<number | null>) {
+  constructor(
+    quotaOf: (id: AccountId) => Promise<Limits | null>,
+    settings: QuotaSettings = storeOptions.parse({}),
+  ) {
     this.#quotaOf = quotaOf;
+    this.#rules = new QuotaRules(settings);
   }
 
   account(id: AccountId): Promise<MemoryAccount> {
@@ -70,6 +82,7 @@ export class MemoryStore implements MailStore {
       new MemoryAccount(
         id,
         () => this.#quotaOf(id),
+        this.#rules,
         () => ++this.#ids,
       );
     this.#accounts.set(id, account);
@@ -79,6 +92,12 @@ export class MemoryStore implements MailStore {
   async deliver(delivery: Delivery): Promise<{ readonly mailbox: MailboxId; readonly uid: Uid }> {
     if (!/^[A-Za-z0-9-]{1,64}$/.test(delivery.key)) throw new Error(`not a delivery key: ${delivery.key}`);
     return (await this.account(delivery.account)).deliver(delivery);
+  }
+
+  async admit(id: AccountId, bytes: number): Promise<void> {
+    const account = await this.account(id);
+    const inbox = await account.mailbox('INBOX');
+    if (inbox) await account.admit(inbox.id, bytes, 'delivery');
   }
 
   async remove(id: AccountId): Promise<void> {
@@ -92,16 +111,23 @@ export class MemoryStore implements MailStore {
 
 class MemoryAccount implements AccountStore {
   readonly account: AccountId;
-  readonly #limit: () => Promise<number | null>;
+  readonly #limit: () => Promise<Limits | null>;
+  readonly #rules: QuotaRules;
   readonly #nextId: () => number;
   readonly #boxes = new Map<string, Box>();
   readonly #subscribed = new Set<string>();
   readonly #delivered = new Map<string, Promise<{ readonly mailbox: MailboxId; readonly uid: Uid }>>();
   readonly #listeners = new Set<(change: Change) => void>();
 
-  constructor(account: AccountId, limit: () => Promise<number | null>, nextId: () => number) {
+  constructor(
+    account: AccountId,
+    limit: () => Promise<Limits | null>,
+    rules: QuotaRules,
+    nextId: () => number,
+  ) {
     this.account = account;
     this.#limit = limit;
+    this.#rules = rules;
     this.#nextId = nextId;
     for (const { name, use } of [{ name: 'INBOX', use: null }, ...storeOptions.parse({}).defaultFolders]) {
       this.#make(name, use);
@@ -133,6 +159,7 @@ class MemoryAccount implements AccountStore {
     const to = parsePath(name);
     if (await this.mailbox(to)) throw new StoreError('exists', to);
     if (from === 'INBOX') {
+      this.#admit('move', { path: to, specialUse: null }, this.#held(this.#box(id)), null);
       await this.move(id, [...this.#box(id).messages.keys()] as Uid[], (await this.create(to)).id);
       return;
     }
@@ -174,7 +201,8 @@ class MemoryAccount implements AccountStore {
   ): Promise<Message> {
     const limit = await this.#limit();
     const bytes = await joined(raw.pieces);
-    return this.#add(this.#box(id), bytes, options, limit);
+    this.#admit('append', this.#box(id), { bytes: bytes.length, messages: 1 }, limit);
+    return this.#add(this.#box(id), bytes, options);
   }
 
   deliver(delivery: Delivery): Promise<{ readonly mailbox: MailboxId; readonly uid: Uid }> {
@@ -185,7 +213,8 @@ class MemoryAccount implements AccountStore {
       const bytes = await joined(delivery.content);
       const box = this.#boxes.get(canonical(delivery.mailbox));
       if (!box) throw new StoreError('not-found', delivery.mailbox);
-      const { mailbox, uid } = this.#add(box, bytes, delivery, limit);
+      this.#admit('delivery', box, { bytes: bytes.length, messages: 1 }, limit);
+      const { mailbox, uid } = this.#add(box, bytes, delivery);
       return { mailbox, uid };
     })();
     this.#delivered.set(delivery.key, delivered);
@@ -257,11 +286,11 @@ class MemoryAccount implements AccountStore {
 
   async copy(id: MailboxId, uids: readonly Uid[], to: MailboxId): Promise<readonly UidPair[]> {
     const limit = await this.#limit();
-    return this.#copy(id, uids, to, limit);
+    return this.#copy(id, uids, to, 'copy', limit);
   }
 
   async move(id: MailboxId, uids: readonly Uid[], to: MailboxId): Promise<readonly UidPair[]> {
-    const pairs = this.#copy(id, uids, to, null);
+    const pairs = this.#copy(id, uids, to, 'move', null);
     await this.expunge(
       id,
       pairs.map(({ from }) => from),
@@ -300,17 +329,29 @@ class MemoryAccount implements AccountStore {
     return first as Uid;
   }
 
-  async quota(): Promise<Quota> {
-    const all = [...this.#boxes.values()].flatMap(({ messages }) => [...messages.values()]);
-    return { usedBytes: this.#used(), limitBytes: await this.#limit(), messages: all.length };
+  async admit(id: MailboxId, bytes: number, entrance: Entrance = 'append'): Promise<void> {
+    this.#admit(entrance, this.#box(id), { bytes, messages: 1 }, await this.#limit());
+  }
+
+  async quota(id?: MailboxId): Promise<Quota> {
+    const used = id === undefined ? this.#used() : this.#held(this.#box(id));
+    const limits = id === undefined ? await this.#limit() : this.#limitsOf(this.#box(id));
+    return {
+      usedBytes: used.bytes,
+      limitBytes: limits?.storage ?? null,
+      messages: used.messages,
+      limitMessages: limits?.messages ?? null,
+    };
   }
 
   async refresh(id: MailboxId): Promise<void> {
     this.#box(id);
   }
 
-  watch(listener: (change: Change) => void): () => void {
-    const own = (change: Change): void => listener(change);
+  watch(listener: (change: Change) => void, id?: MailboxId): () => void {
+    const own = (change: Change): void => {
+      if (id === undefined || change.mailbox === id) listener(change);
+    };
     this.#listeners.add(own);
     return () => void this.#listeners.delete(own);
   }
@@ -384,9 +425,7 @@ class MemoryAccount implements AccountStore {
     box: Box,
     bytes: Buffer,
     options: { readonly flags: readonly Flag[]; readonly internalDate: number; readonly emailId?: EmailId },
-    limit: number | null,
   ): Message {
-    if (limit !== null && this.#used() + bytes.length > limit) throw new StoreError('over-quota', box.path);
     const uid = box.uidNext as Uid;
     const message: Message = {
       mailbox: box.id,
@@ -405,14 +444,21 @@ class MemoryAccount implements AccountStore {
     return message;
   }
 
-  #copy(id: MailboxId, uids: readonly Uid[], to: MailboxId, limit: number | null): UidPair[] {
+  #copy(
+    id: MailboxId,
+    uids: readonly Uid[],
+    to: MailboxId,
+    entrance: 'copy' | 'move',
+    limit: Limits | null,
+  ): UidPair[] {
     const target = this.#box(to);
     const sources = this.#those(id, uids);
     const bytes = sources.reduce((sum, { message }) => sum + message.size, 0);
-    if (limit !== null && this.#used() + bytes > limit) throw new StoreError('over-quota', target.path);
+    if (entrance === 'copy' || id !== to)
+      this.#admit(entrance, target, { bytes, messages: sources.length }, limit);
     return sources.map((source) => ({
       from: source.message.uid,
-      to: this.#add(target, source.bytes, source.message, null).uid,
+      to: this.#add(target, source.bytes, source.message).uid,
     }));
   }
 
@@ -439,8 +485,33 @@ class MemoryAccount implements AccountStore {
     return flag;
   }
 
-  #used(): number {
-    return [...this.#boxes.keys()].reduce((sum, path) => sum + this.#describe(path).size, 0);
+  #used(): Usage {
+    const held = [...this.#boxes.values()].map((box) => this.#held(box));
+    return {
+      bytes: held.reduce((sum, { bytes }) => sum + bytes, 0),
+      messages: held.reduce((sum, { messages }) => sum + messages, 0),
+    };
+  }
+
+  #held({ messages }: Pick<Box, 'messages'>): Usage {
+    const sizes = [...messages.values()].map(({ message }) => message.size);
+    return { bytes: sizes.reduce((sum, size) => sum + size, 0), messages: sizes.length };
+  }
+
+  #limitsOf({ path, specialUse: use }: Pick<Box, 'path' | 'specialUse'>): Limits {
+    return this.#rules.limitsOf({ path, use });
+  }
+
+  #admit(
+    entrance: Entrance,
+    box: Pick<Box, 'path' | 'specialUse'> & Partial<Box>,
+    more: Usage,
+    limits: Limits | null,
+  ): void {
+    if (more.messages === 0) return;
+    const held = box.messages ? this.#held({ messages: box.messages }) : { bytes: 0, messages: 0 };
+    const target = { path: box.path, use: box.specialUse, held };
+    this.#rules.admit(entrance, more, this.#used(), limits, target);
   }
 
   #matches(box: Box, stored: Stored, criteria: SearchCriteria): boolean {

@@ -9,6 +9,7 @@ import { MaildirAccount, type StoredChange } from '../../src/store/maildir/accou
 import { catchUp } from '../../src/store/maildir/background.ts';
 import { MaildirStore } from '../../src/store/maildir-store.ts';
 import { storeOptions } from '../../src/store/options.ts';
+import type { Limits } from '../../src/store/quota.ts';
 
 /** What the store's tests stand on: a real directory, the real clock, a quiet log. */
 
@@ -30,9 +31,10 @@ export function temporaryDirectory(): { path: string; remove(): void } {
 export function maildirStore(
   directory: string,
   log: Logger = silent,
-  quota: number | null = null,
+  quota: Limits | null = null,
+  settings: object = {},
 ): MaildirStore {
-  const options = { directory, settings: storeOptions.parse({}), clock: systemClock, log };
+  const options = { directory, settings: storeOptions.parse(settings), clock: systemClock, log };
   return new MaildirStore({ ...options, host: 'mx.example.org', pid: process.pid }, async () => quota);
 }
 

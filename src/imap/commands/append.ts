@@ -1,7 +1,7 @@
 import { type RawMessage, rawMessage } from '../../mail/raw-message.ts';
 import type { Mailbox } from '../../store/store.ts';
 import { type Command, command, type ImapSession } from '../command.ts';
-import { ImapBad, ImapNo, noSuchDestination, tryCreate } from '../errors.ts';
+import { ImapBad, ImapNo, noSuchDestination, toImapNo, tryCreate } from '../errors.ts';
 import { LiteralAhead, type Parser } from '../parser.ts';
 
 interface Arguments {
@@ -75,10 +75,10 @@ function options(p: Parser): { flags: readonly string[]; date: number | null } {
 async function admit(session: ImapSession, path: string, size: number): Promise<void> {
   const limit = session.world.settings.maxMessageSize;
   if (size > limit) throw new ImapNo(`Messages may have ${limit} octets`, 'TOOBIG');
-  await destination(session, path);
-  const { usedBytes, limitBytes } = await session.store.quota();
-  if (limitBytes !== null && usedBytes + size > limitBytes)
-    throw new ImapNo('The mailbox is full', 'OVERQUOTA');
+  const { id } = await destination(session, path);
+  await session.store.admit(id, size).catch((error) => {
+    throw toImapNo(error);
+  });
 }
 
 /** The mailbox a message is to go to. */

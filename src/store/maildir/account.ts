@@ -5,6 +5,7 @@ import type { Logger } from '../../lib/logger.ts';
 import { parsePath } from '../mailbox-path.ts';
 import type { DefaultFolder } from '../options.ts';
 import type { PackedMessages } from '../packed-messages.ts';
+import { QuotaRules, type Usage } from '../quota.ts';
 import { type Change, type MailboxId, StoreError } from '../store.ts';
 import { changedAt, DIRECTORY_MODE, exists, syncDirectory, toStoreError } from './disk.ts';
 import { UniqueNames } from './file-name.ts';
@@ -37,6 +38,7 @@ const MAX_UID = 2 ** 32 - 2;
 /** Coarser than the clock of any local file system; and of those that count in seconds. */
 const TICK = 20;
 const COARSE_TICK = 2000;
+const NO_RULES = new QuotaRules({ quotaGrace: 0, quotaTrashExtra: 0, mailboxSizeLimit: [] });
 /** A look that only doubt asks for may take this part of the time. */
 const DOUBT_SHARE = 50;
 
@@ -55,6 +57,8 @@ export interface AccountOptions {
   readonly host: string;
   readonly pid: number;
   readonly defaultFolders: readonly DefaultFolder[];
+  /** Limits of folders, and how exactly the quota is meant; without them there are none. */
+  readonly rules?: QuotaRules;
   readonly onChange: (change: StoredChange) => void;
 }
 
@@ -65,6 +69,7 @@ export class MaildirAccount {
   readonly clock: Clock;
   readonly log: Logger;
   readonly names: UniqueNames;
+  readonly rules: QuotaRules;
   readonly folders: Map<MailboxId, Folder> = new Map();
   readonly byPath: Map<string, Folder> = new Map();
   /** Files and rows that have still to follow a commit: see background.ts. */
@@ -96,6 +101,7 @@ export class MaildirAccount {
     this.clock = options.clock;
     this.log = options.log.child({ account: options.id });
     this.names = new UniqueNames(options.host, options.pid);
+    this.rules = options.rules ?? NO_RULES;
     this.#onChange = options.onChange;
     this.#makeMaildir();
     // Written last when an account is furnished.
@@ -123,6 +129,10 @@ export class MaildirAccount {
     const inbox = this.byPath.get('INBOX');
     if (!inbox) throw new Error(`no INBOX in ${this.maildir}`);
     return inbox;
+  }
+
+  get usage(): Usage {
+    return { bytes: this.usedBytes, messages: this.usedMessages };
   }
 
   now(): number {

@@ -1,12 +1,13 @@
 import { renameSync } from 'node:fs';
 import { pack } from '../packed-messages.ts';
-import { StoreError } from '../store.ts';
+import type { Entrance, Limits } from '../quota.ts';
 import type { MaildirAccount } from './account.ts';
 import { isMissing, linkOrCopy, renameIfThere, syncDirectory, toStoreError, unlinkIfThere } from './disk.ts';
 import { bury } from './expunge.ts';
 import { composeBase, parseBase } from './file-name.ts';
 import { bitsOf, infoOf, SEEN } from './flags.ts';
 import { CUR, type Folder, NEW, nameOf, type Place } from './folder.ts';
+import { DERIVED } from './index.ts';
 import { clearIntent, type IntentStep, noteIntent } from './intents.ts';
 import { insertRow, type MessageRow, rowsBetween, rowsOf } from './message-row.ts';
 import { scanFolder } from './scan.ts';
@@ -26,19 +27,17 @@ interface Step {
   readonly target: MessageRow;
 }
 
-/** @param quota bytes; null is no limit. */
+/** @param quota the account's; null is no limit. */
 export function copy(
   account: MaildirAccount,
   from: Folder,
   uids: readonly number[],
   to: Folder,
-  quota: number | null,
+  quota: Limits | null,
 ): Pair[] {
   return again(account, from, () => {
     const rows = rowsOf(account.index, from, uids);
-    const bytes = rows.reduce((sum, { size }) => sum + size, 0);
-    if (quota !== null && account.usedBytes + bytes > quota)
-      throw new StoreError('over-quota', 'The mailbox is full');
+    admit(account, 'copy', rows, quota, to);
     const steps = plan(account, from, to, rows, 'copy');
     if (steps.length === 0) return [];
     const intent = steps.length > 1 ? noteIntent(account, 'copy', from, to, intentSteps(steps)) : 0;
@@ -77,6 +76,7 @@ export function moveAll(account: MaildirAccount, from: Folder, to: Folder): void
 }
 
 function moveRows(account: MaildirAccount, from: Folder, rows: readonly MessageRow[], to: Folder): Pair[] {
+  if (from !== to) admit(account, 'move', rows, null, to);
   const steps = plan(account, from, to, rows, 'move');
   if (steps.length === 0) return [];
   account.reserve(from, { uids: 0 });
@@ -110,6 +110,19 @@ function moveRows(account: MaildirAccount, from: Folder, rows: readonly MessageR
     throw toStoreError(error);
   }
   return steps.map(({ source, target }) => ({ from: source.uid, to: target.uid }));
+}
+
+function admit(
+  account: MaildirAccount,
+  entrance: Entrance,
+  rows: readonly MessageRow[],
+  quota: Limits | null,
+  to: Folder,
+): void {
+  if (rows.length === 0) return;
+  const bytes = rows.reduce((sum, { size }) => sum + size, 0);
+  const more = { bytes, messages: rows.length };
+  account.rules.admit(entrance, more, account.usage, quota, to);
 }
 
 /** A file that another program renamed while we were at it: look, and try once more with what is there. */
@@ -198,10 +211,7 @@ function leave(account: MaildirAccount, from: Folder, steps: readonly Step[]): v
 /** What was worked out about the content is true of the copy too. */
 function remember(account: MaildirAccount, steps: readonly Step[], insert: string): void {
   const pairs = JSON.stringify(steps.map(({ source, target }) => [source.id, target.id]));
-  for (const [table, columns] of [
-    ['summaries', 'sent, envelope, body, body_structure, part'],
-    ['headers', 'header'],
-  ])
+  for (const [table, columns] of DERIVED)
     account.index
       .prepare(
         `${insert} INTO ${table} SELECT pair.value ->> 1, ${columns}

@@ -12,6 +12,7 @@ import {
 } from 'node:fs';
 import { type FileRange, type Piece, pieceSize } from '../../lib/pieces.ts';
 import { pack } from '../packed-messages.ts';
+import type { Limits, Usage } from '../quota.ts';
 import { type Flag, type MailboxId, StoreError } from '../store.ts';
 import type { MaildirAccount } from './account.ts';
 import { FILE_MODE, refusesLinks, syncDirectory, toStoreError, unlinkIfThere, writeAll } from './disk.ts';
@@ -37,8 +38,8 @@ export interface Arrival {
   readonly flags: readonly Flag[];
   readonly internalDate: number;
   readonly content: readonly Piece[];
-  /** Bytes; null is no limit. */
-  readonly quota: number | null;
+  /** The account's; null is no limit. */
+  readonly quota: Limits | null;
 }
 
 export type Arrived =
@@ -64,7 +65,8 @@ export function deliverAll(arrivals: readonly Arrival[]): Arrived[] {
   const answers: (Arrived | undefined)[] = arrivals.map(() => undefined);
   const plans = new Map<number, Plan>();
   const inBatch = new Map<string, number>();
-  const planned = new Map<MaildirAccount, number>();
+  /** What this batch adds to an account, and to a folder. */
+  const planned = new Map<MaildirAccount | Folder, Usage>();
   const twins: [index: number, first: number][] = [];
 
   const attempt = (at: number, work: () => void): void => {
@@ -86,14 +88,14 @@ export function deliverAll(arrivals: readonly Arrival[]): Arrived[] {
         twins.push([at, first]);
         return;
       }
-      const bytes = planned.get(arrival.account) ?? 0;
-      const plan = makePlan(arrival, bytes);
+      const plan = makePlan(arrival, planned);
       if ('uid' in plan) {
         answers[at] = plan;
         return;
       }
       if (name) inBatch.set(name, at);
-      planned.set(arrival.account, bytes + plan.row.size);
+      for (const whole of [arrival.account, plan.folder])
+        planned.set(whole, sum(planned.get(whole), { bytes: plan.row.size, messages: 1 }));
       plans.set(at, plan);
     });
   });
@@ -134,7 +136,7 @@ export function deliverAll(arrivals: readonly Arrival[]): Arrived[] {
 
 function makePlan(
   arrival: Arrival,
-  planned: number,
+  planned: ReadonlyMap<MaildirAccount | Folder, Usage>,
 ): Plan | { readonly mailbox: MailboxId; readonly uid: number } {
   const { account, key, into } = arrival;
   let replaces: Plan['replaces'] = null;
@@ -149,9 +151,14 @@ function makePlan(
     if (delivered) replaces = tornMessage(account, delivered[0]);
   }
   const folder = 'path' in into ? account.folderAt(into.path) : account.folder(into.mailbox);
-  const size = arrival.content.reduce((sum, piece) => sum + pieceSize(piece), 0);
-  if (arrival.quota !== null && account.usedBytes + planned + size > arrival.quota)
-    throw new StoreError('over-quota', 'The mailbox is full');
+  const size = arrival.content.reduce((total, piece) => total + pieceSize(piece), 0);
+  account.rules.admit(
+    key === undefined ? 'append' : 'delivery',
+    { bytes: size, messages: 1 },
+    sum(planned.get(account), account.usage),
+    arrival.quota,
+    { path: folder.path, use: folder.use, held: sum(planned.get(folder), folder.held) },
+  );
   account.reserve(folder, { uids: 1, flags: arrival.flags });
   const uid = folder.uidNext++;
   const flags = bitsOf(arrival.flags, folder.keywords);
@@ -183,6 +190,11 @@ function makePlan(
   };
   const temporary = `${account.directoryOf(folder)}/tmp/${base}`;
   return { arrival, folder, row, temporary, replaces, state: 'planned' };
+}
+
+function sum(one: Usage | undefined, other: Usage): Usage {
+  if (!one) return other;
+  return { bytes: one.bytes + other.bytes, messages: one.messages + other.messages };
 }
 
 /** Where an earlier delivery went; its folder may be gone since. */

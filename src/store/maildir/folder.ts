@@ -1,3 +1,4 @@
+import type { Usage } from '../quota.ts';
 import type { Flag, MailboxId, SpecialUse } from '../store.ts';
 import { joinName } from './file-name.ts';
 import { flagsOf, type Keywords } from './flags.ts';
@@ -109,6 +110,10 @@ export class Folder implements FolderState {
 
   get lastId(): number {
     return this.row * SPAN + SPAN - 1;
+  }
+
+  get held(): Usage {
+    return { bytes: this.size, messages: this.total };
   }
 
   flagSet(bits: number): readonly Flag[] {

@@ -103,7 +103,9 @@ export function renameMailbox(account: MaildirAccount, id: MailboxId, name: stri
   if (account.byPath.has(to) || (parents(account).has(to) && to !== from))
     throw new StoreError('exists', 'There is a mailbox with this name');
   if (from === 'INBOX') {
-    // The messages go, INBOX and what is below it stay (RFC 9051 6.3.6).
+    // The messages go, INBOX and what is below it stay (RFC 9051 6.3.6). Refused before there is an empty mailbox.
+    const target = { path: to, use: null, held: { bytes: 0, messages: 0 } };
+    account.rules.admit('move', account.inbox.held, account.usage, null, target);
     createMailbox(account, to, null);
     moveAll(account, account.inbox, account.folderAt(to));
     return;

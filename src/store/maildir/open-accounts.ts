@@ -5,6 +5,7 @@ import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/logger.ts';
 import { accountDirectory } from '../account-path.ts';
 import type { StoreSettings } from '../options.ts';
+import { QuotaRules } from '../quota.ts';
 import type { MailboxId } from '../store.ts';
 import { MaildirAccount, type StoredChange } from './account.ts';
 import { catchUp } from './background.ts';
@@ -50,6 +51,7 @@ interface Open {
 
 export class OpenAccounts {
   readonly #options: OpenAccountsOptions;
+  readonly #rules: QuotaRules;
   readonly #open = new Map<AccountId, Open>();
   readonly #watches = new Map<AccountId, FolderWatches>();
   readonly #removing = new Set<Promise<void>>();
@@ -58,6 +60,7 @@ export class OpenAccounts {
 
   constructor(options: OpenAccountsOptions) {
     this.#options = options;
+    this.#rules = new QuotaRules(options.settings);
     void this.#every(IDLE / 2, () => this.#closeIdle());
     void this.#every(options.settings.pollInterval, () => this.#poll());
     this.#emptyRemoved();
@@ -96,6 +99,7 @@ export class OpenAccounts {
       host,
       pid,
       defaultFolders: settings.defaultFolders,
+      rules: this.#rules,
       onChange: (change) => {
         if (this.#watches.has(id)) onChange(id, change);
       },
