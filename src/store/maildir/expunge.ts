@@ -3,6 +3,7 @@ import type { MaildirAccount } from './account.ts';
 import { unlinkIfThere } from './disk.ts';
 import { SEEN } from './flags.ts';
 import type { Folder } from './folder.ts';
+import { forgetDerived } from './index.ts';
 import { IN_LIST, idList, type MessageRow, rowsOf } from './message-row.ts';
 
 /**
@@ -62,8 +63,9 @@ export function bury(account: MaildirAccount, folder: Folder, rows: readonly Mes
   const { index } = account;
   const ids = idList(rows);
   folder.modSeq++;
-  for (const table of ['messages', 'pending', 'summaries', 'headers'])
+  for (const table of ['messages', 'pending'])
     index.prepare(`DELETE FROM ${table} WHERE id IN ${IN_LIST}`).run(ids);
+  forgetDerived(index, { list: ids });
   index.prepare('INSERT INTO tombstones SELECT value, ? FROM json_each(?)').run(folder.modSeq, ids);
   for (const row of rows) {
     folder.total--;

@@ -1,6 +1,6 @@
 import type { MailboxId, SpecialUse } from '../store.ts';
 import { Folder, type FolderState } from './folder.ts';
-import type { Index } from './index.ts';
+import { forgetDerived, type Index } from './index.ts';
 
 /** The folders' table: what `Folder` holds, so that a clean start needs no scan. */
 
@@ -92,8 +92,10 @@ export function saveFolder(index: Index, folder: Folder): void {
 
 /** With all its messages, tombstones and what was remembered of them; deliveries stay known. */
 export function deleteFolder(index: Index, folder: Folder): void {
-  for (const table of ['messages', 'pending', 'tombstones', 'removals', 'summaries', 'headers'])
+  forgetDerived(index, { first: folder.firstId, last: folder.lastId });
+  for (const table of ['messages', 'pending', 'tombstones', 'removals'])
     index.prepare(`DELETE FROM ${table} WHERE id BETWEEN ? AND ?`).run(folder.firstId, folder.lastId);
+  index.prepare('DELETE FROM indexed WHERE folder = ?').run(folder.row);
   index.prepare('DELETE FROM folders WHERE id = ?').run(folder.row);
 }
 

@@ -73,7 +73,77 @@ const MIGRATIONS: readonly string[] = [
   CREATE TABLE headers (id INTEGER PRIMARY KEY, header BLOB NOT NULL);
   INSERT INTO meta VALUES ('clean', 0), ('tmp_cleaned', 0);
   `,
+  // 2: what SEARCH, SORT and THREAD ask, made behind the delivery (indexer.ts); a message without a row in keys has
+  // still to be read.
+  `
+  -- doc: row in the full text, shared by copies. state: 0 all of it is there, 1 its text was cut off, 2 it could not be
+  -- read. date: the Date field in UTC, else the internal date; sent: as it reads. subject: number in subjects, negative
+  -- for replies and forwards. node: its Message-ID; refs: those before it, oldest first, numbers in nodes.
+  CREATE TABLE keys (
+    id INTEGER PRIMARY KEY,
+    doc INTEGER NOT NULL,
+    state INTEGER NOT NULL,
+    date INTEGER NOT NULL,
+    sent INTEGER,
+    subject INTEGER NOT NULL,
+    node INTEGER NOT NULL,
+    thread INTEGER NOT NULL,
+    refs TEXT
+  );
+  CREATE INDEX docs ON keys (doc);
+  CREATE INDEX incomplete ON keys (id) WHERE state <> 0;
+  -- What SORT compares, folded and cut.
+  CREATE TABLE sort_keys (
+    id INTEGER PRIMARY KEY,
+    subject TEXT NOT NULL,
+    sender TEXT NOT NULL,
+    recipient TEXT NOT NULL,
+    cc TEXT NOT NULL,
+    display_from TEXT NOT NULL,
+    display_to TEXT NOT NULL
+  );
+  -- hash: of a Message-ID, of a base subject. thread: the first it was seen in; of a subject, its latest original's.
+  CREATE TABLE nodes (number INTEGER PRIMARY KEY, hash INTEGER NOT NULL UNIQUE, thread INTEGER NOT NULL);
+  CREATE TABLE subjects (number INTEGER PRIMARY KEY, hash INTEGER NOT NULL UNIQUE, thread INTEGER);
+  CREATE VIRTUAL TABLE texts USING fts5(
+    subject, sender, recipient, cc, bcc, header, body,
+    content='', contentless_delete=1, detail=column, tokenize="ascii tokenchars '!#$%&''*+-./=?@\^_\`{|}~'"
+  );
+  -- Every word of the full text, once: to know a new one, and in pages that are searched for parts of words.
+  CREATE TABLE words (word TEXT PRIMARY KEY) WITHOUT ROWID;
+  CREATE TABLE vocabulary (page INTEGER PRIMARY KEY, words BLOB NOT NULL);
+  -- Texts whose message is gone, unless a copy has them too.
+  CREATE TABLE forgotten (doc INTEGER PRIMARY KEY);
+  -- Messages of a folder up to this id have been read.
+  CREATE TABLE indexed (folder INTEGER PRIMARY KEY, upto INTEGER NOT NULL);
+  CREATE TRIGGER appeared AFTER INSERT ON messages
+    WHEN new.id <= (SELECT upto FROM indexed WHERE folder = new.id >> 32)
+    BEGIN UPDATE indexed SET upto = new.id - 1 WHERE folder = new.id >> 32; END;
+  `,
 ];
+
+/** What is known of a message beside its row, and what a copy of it takes over: table and columns without the id. */
+export const DERIVED: readonly (readonly [table: string, columns: string])[] = [
+  ['summaries', 'sent, envelope, body, body_structure, part'],
+  ['headers', 'header'],
+  ['keys', 'doc, state, date, sent, subject, node, thread, refs'],
+  ['sort_keys', 'subject, sender, recipient, cc, display_from, display_to'],
+];
+
+/** Inside a transaction. The texts themselves go behind, unless a copy has them too. */
+export function forgetDerived(
+  index: Index,
+  ids: { readonly list: string } | { readonly first: number; readonly last: number },
+): void {
+  const [where, values] =
+    'list' in ids
+      ? ['IN (SELECT value FROM json_each(?))', [ids.list]]
+      : ['BETWEEN ? AND ?', [ids.first, ids.last]];
+  index
+    .prepare(`INSERT OR IGNORE INTO forgotten SELECT doc FROM keys WHERE id ${where} AND doc > 0`)
+    .run(...values);
+  for (const [table] of DERIVED) index.prepare(`DELETE FROM ${table} WHERE id ${where}`).run(...values);
+}
 
 /** A negative number of KB: what one account's index may keep in memory. */
 const CACHE = -1024;

@@ -7,6 +7,7 @@ import { StoreError, type Summary, type Uid } from '../store.ts';
 import type { MaildirAccount } from './account.ts';
 import { isMissing } from './disk.ts';
 import type { Folder } from './folder.ts';
+import { forgetDerived } from './index.ts';
 import { bareLineFeeds, toCrlf } from './line-ends.ts';
 import { type MessageRow, rowOf } from './message-row.ts';
 import { scanFolder } from './scan.ts';
@@ -220,8 +221,8 @@ function corrected(
     folder.size += bytes.length - row.size;
     const { index } = account;
     index.prepare('UPDATE messages SET size = ? WHERE id = ?').run(bytes.length, row.id);
-    for (const table of ['summaries', 'headers'])
-      index.prepare(`DELETE FROM ${table} WHERE id = ?`).run(row.id);
+    forgetDerived(index, { list: JSON.stringify([row.id]) });
+    index.prepare('UPDATE indexed SET upto = min(upto, ?) WHERE folder = ?').run(row.id - 1, folder.row);
   });
   return { size: bytes.length, bytes: new Uint8Array(bytes), lf };
 }
