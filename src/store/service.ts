@@ -174,7 +174,10 @@ export function storeService(options: OpenAccountsOptions): {
         waiter.reject(error);
       }
     }
+    const limited = new Map(arrivals.map(({ account, quota }) => [account, quota]));
+    for (const [account, quota] of limited) accounts.warningsOf(account)?.before(quota);
     const answers = healing(arrivals);
+    for (const [account, quota] of limited) accounts.warningsOf(account)?.after(quota);
     waiters.forEach((waiter, at) => {
       answer(waiter, answers[at]);
       accounts.follow(waiter.incoming.account);
@@ -314,9 +317,13 @@ export function storeService(options: OpenAccountsOptions): {
       }),
 
     copy: (to: ToMailbox): unknown =>
-      on(to, (account) =>
-        copy(account, account.folder(to.mailbox), to.uids, account.folder(to.to), to.quota),
-      ),
+      on(to, (account) => {
+        const warnings = accounts.warningsOf(account);
+        warnings?.before(to.quota);
+        const pairs = copy(account, account.folder(to.mailbox), to.uids, account.folder(to.to), to.quota);
+        warnings?.after(to.quota);
+        return pairs;
+      }),
 
     move: (to: Omit<ToMailbox, 'quota'>): unknown =>
       on(to, (account) => move(account, account.folder(to.mailbox), to.uids, account.folder(to.to))),

@@ -14,6 +14,7 @@ import type { Folder } from './folder.ts';
 import { FolderWatches } from './folder-watches.ts';
 import { keepHouse } from './housekeeping.ts';
 import { isDamaged } from './index.ts';
+import { QuotaWarnings } from './quota-warning.ts';
 
 /**
  * The accounts of one thread: opened at first use, closed when nobody used them for a while, their indexes healed when
@@ -47,6 +48,7 @@ interface Open {
   /** Calls that let others in between. */
   busy: number;
   following: boolean;
+  warnings?: QuotaWarnings;
 }
 
 export class OpenAccounts {
@@ -112,6 +114,15 @@ export class OpenAccounts {
       account.log.warn({ err: error }, 'daily housekeeping failed');
     }
     return account;
+  }
+
+  /** undefined when there are no warnings. */
+  warningsOf(account: MaildirAccount): QuotaWarnings | undefined {
+    const open = this.#open.get(account.id);
+    const { quotaWarnings } = this.#options.settings;
+    if (!open || quotaWarnings.length === 0) return undefined;
+    open.warnings ??= new QuotaWarnings(account, quotaWarnings);
+    return open.warnings;
   }
 
   /** Makes a damaged index again. When that fails too, the next use begins from the disk. */
