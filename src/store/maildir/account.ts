@@ -15,7 +15,7 @@ import { FOLDER_FILE, writeFolderFile } from './folder-file.ts';
 import { saveFolder } from './folder-row.ts';
 import { type Index, isDamaged, openIndex, removeIndex, SPAN } from './index.ts';
 import { recoverIntents } from './intents.ts';
-import { createMailbox } from './mailboxes.ts';
+import { makeFolders } from './mailboxes.ts';
 import { scanFolder } from './scan.ts';
 import {
   readSubscriptions,
@@ -33,6 +33,11 @@ import { loadTree } from './tree.ts';
 
 /** How far ahead UIDs and MODSEQs are reserved in the folder file: one durable write for so many. */
 const BLOCK = 1000;
+/**
+ * One operation uses up to three MODSEQs, and the one below the mark is never used: after a crash the mailbox is at it,
+ * and who saw less is told of all that may have been forgotten.
+ */
+const SPARE = 8;
 /** UIDs are 32 bits (RFC 9051 2.3.1.1). */
 const MAX_UID = 2 ** 32 - 2;
 /** Coarser than the clock of any local file system; and of those that count in seconds. */
@@ -217,7 +222,7 @@ export class MaildirAccount {
   }
 
   /**
-   * Comes before every change of messages. Makes sure that so many UIDs, one MODSEQ and these keywords may be used:
+   * Comes before every change of messages. Makes sure that so many UIDs, a MODSEQ or three and these keywords may be used:
    * durable before they are shown or stand in a file name.
    */
   reserve(folder: Folder, need: { readonly uids: number; readonly flags?: readonly string[] }): void {
@@ -225,11 +230,12 @@ export class MaildirAccount {
     const keywords = need.flags ? this.#keywordsWith(folder, need.flags) : undefined;
     const uids = folder.uidNext + need.uids;
     if (uids > MAX_UID) throw new StoreError('limit', 'This mailbox has used up its message numbers');
-    const ahead = uids > folder.uidMark || folder.modSeq + 1 >= folder.modSeqMark;
+    const modSeqs = folder.modSeq + SPARE >= folder.modSeqMark;
+    const ahead = uids > folder.uidMark || modSeqs;
     if (!ahead && !keywords) return;
     const marks = {
       uidMark: uids > folder.uidMark ? Math.min(uids + BLOCK, MAX_UID) : folder.uidMark,
-      modSeqMark: folder.modSeq + 1 >= folder.modSeqMark ? folder.modSeq + BLOCK : folder.modSeqMark,
+      modSeqMark: modSeqs ? folder.modSeq + BLOCK : folder.modSeqMark,
     };
     this.writeFolderFile(folder, { ...marks, ...(keywords && { keywords }) });
     if (keywords) folder.setKeywords(keywords);
@@ -402,13 +408,13 @@ export class MaildirAccount {
   }
 
   #furnish(folders: readonly DefaultFolder[]): void {
-    const paths = ['INBOX'];
-    for (const { name, use } of folders) {
-      const path = parsePath(name);
-      if (!this.byPath.has(path)) createMailbox(this, path, use, 'later');
-      paths.push(path);
-    }
-    for (const path of paths) this.subscriptions.paths.add(path);
+    const uses = new Map(folders.map(({ name, use }) => [parsePath(name), use]));
+    const missing = [...uses].filter(([path]) => !this.byPath.has(path));
+    makeFolders(
+      this,
+      missing.map(([path, use]) => ({ path, use })),
+    );
+    for (const path of ['INBOX', ...uses.keys()]) this.subscriptions.paths.add(path);
     this.saveSubscriptions();
   }
 

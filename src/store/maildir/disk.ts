@@ -5,6 +5,7 @@ import {
   existsSync,
   fdatasyncSync,
   fsyncSync,
+  ftruncateSync,
   futimesSync,
   linkSync,
   openSync,
@@ -68,6 +69,26 @@ export function writeDurably(directory: string, name: string, text: string): voi
   } catch (error) {
     unlinkIfThere(temporary);
     throw toStoreError(error);
+  }
+}
+
+/** A new file whose sync comes later, with those of others; see deliver.ts for what ftruncate is good for. */
+export function writeSoon(path: string, text: string): void {
+  const fd = openSync(path, 'w', FILE_MODE);
+  try {
+    ftruncateSync(fd, 0);
+    writeAll(fd, Buffer.from(text));
+  } finally {
+    closeSync(fd);
+  }
+}
+
+export function syncFile(path: string): void {
+  const fd = openSync(path, 'r');
+  try {
+    fdatasyncSync(fd);
+  } finally {
+    closeSync(fd);
   }
 }
 

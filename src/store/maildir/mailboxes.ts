@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { closeSync, mkdirSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, renameSync, rmSync } from 'node:fs';
 import { directoryOf, parsePath } from '../mailbox-path.ts';
 import {
   type Mailbox,
@@ -11,7 +11,7 @@ import {
 } from '../store.ts';
 import type { MaildirAccount } from './account.ts';
 import { moveAll } from './copy.ts';
-import { DIRECTORY_MODE, FILE_MODE, syncDirectory, toStoreError } from './disk.ts';
+import { DIRECTORY_MODE, FILE_MODE, syncDirectory, syncFile, toStoreError, writeSoon } from './disk.ts';
 import type { Folder } from './folder.ts';
 import { FOLDER_FILE, formatFolderFile } from './folder-file.ts';
 import { deleteFolder, insertFolder } from './folder-row.ts';
@@ -42,58 +42,69 @@ export function findMailbox(account: MaildirAccount, name: string): Mailbox | un
   return parents(account).has(path) ? placeholder(account, path) : undefined;
 }
 
-/** @param sync 'later' when the caller syncs the Maildir itself */
-export function createMailbox(
-  account: MaildirAccount,
-  name: string,
-  use: SpecialUse | null,
-  sync: 'now' | 'later' = 'now',
-): Mailbox {
+export function createMailbox(account: MaildirAccount, name: string, use: SpecialUse | null): Mailbox {
   const path = parsePath(name);
   if (account.byPath.has(path)) throw new StoreError('exists', 'There is a mailbox with this name');
+  const wanted: Wanted[] = [];
   const parts = path.split('/');
   for (let levels = 1; levels < parts.length; levels++) {
     const parent = parts.slice(0, levels).join('/');
-    if (!account.byPath.has(parent)) makeFolder(account, parent, null);
+    if (!account.byPath.has(parent)) wanted.push({ path: parent, use: null });
   }
-  return describe(account, makeFolder(account, path, use, sync));
+  const made = makeFolders(account, [...wanted, { path, use }]).at(-1);
+  if (!made) throw new Error('a mailbox was not made');
+  return describe(account, made);
+}
+
+export interface Wanted {
+  /** As `parsePath` made it; not there yet. */
+  readonly path: string;
+  readonly use: SpecialUse | null;
 }
 
 /**
- * Appears at once and complete, or not at all. Its file need not be on the disk yet: before the first UID is given it
- * is written again, durably, and an empty folder that lost it becomes another one.
+ * Each appears at once and complete, or not at all: what is in the directory is durable before it gets its name, since
+ * syncing the directory above promises nothing about it. Several share the commits of the file system's journal.
  */
-function makeFolder(
-  account: MaildirAccount,
-  path: string,
-  use: SpecialUse | null,
-  sync: 'now' | 'later' = 'now',
-): Folder {
-  if (account.folders.size >= MAX_MAILBOXES) throw new StoreError('limit', 'There are too many mailboxes');
-  const dir = directoryOf(path);
-  const identity = newIdentity(account, use);
-  const making = `${account.maildir}/..facteur-new-${identity.mailbox}`;
+export function makeFolders(account: MaildirAccount, wanted: readonly Wanted[]): Folder[] {
+  if (account.folders.size + wanted.length > MAX_MAILBOXES)
+    throw new StoreError('limit', 'There are too many mailboxes');
+  let above = 0;
+  const making = wanted.map(({ path, use }) => {
+    const identity = newIdentity(account, use, above);
+    above = identity.uidValidity;
+    const directory = `${account.maildir}/..facteur-new-${identity.mailbox}`;
+    return { path, identity, directory, dir: directoryOf(path) };
+  });
   try {
-    mkdirSync(making, { mode: DIRECTORY_MODE });
-    makeParts(making);
-    // Maildir++ marks folders with this file; maildrop looks for it.
-    closeSync(openSync(`${making}/maildirfolder`, 'w', FILE_MODE));
-    writeFileSync(`${making}/${FOLDER_FILE}`, formatFolderFile(identity), { mode: FILE_MODE });
-    renameSync(making, `${account.maildir}/${dir}`);
-    if (sync === 'now') syncDirectory(account.maildir);
+    for (const { directory, identity } of making) {
+      mkdirSync(directory, { mode: DIRECTORY_MODE });
+      makeParts(directory);
+      // Maildir++ marks folders with this file; maildrop looks for it.
+      closeSync(openSync(`${directory}/maildirfolder`, 'w', FILE_MODE));
+      writeSoon(`${directory}/${FOLDER_FILE}`, formatFolderFile(identity));
+    }
+    for (const { directory } of making) syncFile(`${directory}/${FOLDER_FILE}`);
+    for (const { directory } of making) syncDirectory(directory);
+    for (const { directory, dir } of making) renameSync(directory, `${account.maildir}/${dir}`);
+    syncDirectory(account.maildir);
   } catch (error) {
-    rmSync(making, { recursive: true, force: true });
+    for (const { directory } of making) rmSync(directory, { recursive: true, force: true });
     throw toStoreError(error);
   }
-  const folder = account.write('later', [], () => {
-    const inserted = insertFolder(account.index, identity.mailbox, stateOf(dir, path, identity));
-    account.announce({ type: 'mailbox', mailbox: inserted.mailbox, path, what: 'created' });
-    return inserted;
-  });
-  account.noteTimes(folder);
-  account.folders.set(folder.mailbox, folder);
-  account.byPath.set(path, folder);
-  return folder;
+  const folders = account.write('later', [], () =>
+    making.map(({ path, identity, dir }) => {
+      const folder = insertFolder(account.index, identity.mailbox, stateOf(dir, path, identity));
+      account.announce({ type: 'mailbox', mailbox: folder.mailbox, path, what: 'created' });
+      return folder;
+    }),
+  );
+  for (const folder of folders) {
+    account.noteTimes(folder);
+    account.folders.set(folder.mailbox, folder);
+    account.byPath.set(folder.path, folder);
+  }
+  return folders;
 }
 
 export function renameMailbox(account: MaildirAccount, id: MailboxId, name: string): void {
@@ -119,10 +130,12 @@ export function renameMailbox(account: MaildirAccount, id: MailboxId, name: stri
     return { folder, path, from: folder.dir, to: directoryOf(path) };
   });
   const parts = to.split('/');
+  const missing: Wanted[] = [];
   for (let levels = 1; levels < parts.length; levels++) {
     const parent = parts.slice(0, levels).join('/');
-    if (!account.byPath.has(parent) && parent !== from) makeFolder(account, parent, null);
+    if (!account.byPath.has(parent) && parent !== from) missing.push({ path: parent, use: null });
   }
+  if (missing.length > 0) makeFolders(account, missing);
   renameDirectories(account.maildir, moves);
   account.write('later', folders, () => {
     for (const { folder, path, to: dir } of moves) {

@@ -57,7 +57,7 @@ export function loadTree(account: MaildirAccount, mode: 'clean' | 'unclean' | 'a
     const folder = byDir.get(dir);
     return !folder || missing.has(folder.mailbox);
   });
-  for (const dir of unknown) discover(account, dir, missing);
+  for (const dir of unknown) discover(account, dir, missing, mode);
   if (missing.size > 0) forget(account, [...missing.values()]);
   account.recount();
   // A change in this very tick would not show in the time: look again next time.
@@ -87,7 +87,7 @@ function meet(account: MaildirAccount, folder: Folder, mode: 'clean' | 'unclean'
       'folder file missing or damaged, written again from the index',
     );
     folder.uidNext = folder.uidMark = Math.min(folder.uidMark + MARGIN, 2 ** 32 - 2);
-    folder.modSeq = folder.modSeqMark + MARGIN - 1;
+    folder.modSeq = folder.vanishedFloor = folder.modSeqMark + MARGIN - 1;
     folder.modSeqMark += MARGIN;
     account.writeFolderFile(folder);
     folder.dirty = true;
@@ -96,13 +96,20 @@ function meet(account: MaildirAccount, folder: Folder, mode: 'clean' | 'unclean'
   if (file.mailbox !== folder.mailbox || file.uidValidity !== folder.uidValidity) return false;
   const trusted =
     mode === 'clean' && file.uidMark === folder.uidMark && file.modSeqMark === folder.modSeqMark;
-  if (!trusted) {
-    folder.uidNext = Math.max(folder.uidNext, file.uidMark);
-    folder.modSeq = Math.max(folder.modSeq, file.modSeqMark - 1);
-    folder.dirty = true;
-  }
+  if (!trusted) distrust(folder, file);
   adopt(account, folder, file);
   return true;
+}
+
+/**
+ * The index may have lost its last commits: every number below the marks may have been shown, and of messages that came
+ * and went since nothing is left, not even tombstones.
+ */
+function distrust(folder: Folder, file: FolderFile): void {
+  folder.uidNext = Math.max(folder.uidNext, file.uidMark);
+  folder.modSeq = Math.max(folder.modSeq, file.modSeqMark - 1);
+  folder.vanishedFloor = folder.modSeq;
+  folder.dirty = true;
 }
 
 function adopt(account: MaildirAccount, folder: Folder, file: FolderFile): void {
@@ -114,7 +121,12 @@ function adopt(account: MaildirAccount, folder: Folder, file: FolderFile): void 
 }
 
 /** A directory that is not in the index: renamed, copied, or made by somebody else, or the index is new. */
-function discover(account: MaildirAccount, dir: string, missing: Map<MailboxId, Folder>): void {
+function discover(
+  account: MaildirAccount,
+  dir: string,
+  missing: Map<MailboxId, Folder>,
+  mode: 'clean' | 'unclean' | 'again',
+): void {
   const path = pathOf(dir);
   if (path === undefined || account.byPath.has(path)) return;
   const directory = account.directoryOf({ dir });
@@ -126,6 +138,7 @@ function discover(account: MaildirAccount, dir: string, missing: Map<MailboxId, 
     former.dir = dir;
     former.path = path;
     former.dirty = true;
+    if (mode !== 'again') distrust(former, file);
     adopt(account, former, file);
     account.byPath.set(path, former);
     account.write('later', [former], () =>
@@ -161,9 +174,12 @@ function forget(account: MaildirAccount, folders: readonly Folder[]): void {
   }
 }
 
-/** A new object id, and a UIDVALIDITY that no folder of this account ever had. */
-export function newIdentity(account: MaildirAccount, use: SpecialUse | null): FolderFile {
-  let highest = account.lastUidValidity;
+/**
+ * A new object id, and a UIDVALIDITY that no folder of this account ever had.
+ * @param above nor one that is being made
+ */
+export function newIdentity(account: MaildirAccount, use: SpecialUse | null, above = 0): FolderFile {
+  let highest = Math.max(account.lastUidValidity, above);
   for (const folder of account.folders.values()) highest = Math.max(highest, folder.uidValidity);
   const uidValidity = Math.max(Math.floor(account.now() / 1000), highest + 1);
   return {
