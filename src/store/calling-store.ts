@@ -5,6 +5,7 @@ import type { Piece } from '../lib/pieces.ts';
 import type { RawMessage } from '../mail/raw-message.ts';
 import type { Part } from '../message/structure.ts';
 import type { StoredChange } from './maildir/account.ts';
+import type { Released, ReleaseOptions } from './maildir/dovecot/release.ts';
 import { type PackedMessages, unpack } from './packed-messages.ts';
 import type { Limits } from './quota.ts';
 import type { Incoming, Used } from './service.ts';
@@ -15,6 +16,7 @@ import {
   type Flag,
   type FlagChange,
   type FlagResult,
+  type KeptUidls,
   type Mailbox,
   type MailboxId,
   type MailStore,
@@ -113,6 +115,16 @@ export class CallingStore implements MailStore {
   async remove(id: AccountId): Promise<void> {
     this.#listeners.delete(id);
     await this.#calls.call(id, 'remove', { account: id });
+  }
+
+  /** The tree that was staged becomes the account's (maildir/dovecot/place.ts). Throws 'exists' when it has mail. */
+  placeTree(id: AccountId): Promise<readonly Mailbox[]> {
+    return this.#calls.call(id, 'placeTree', { account: id });
+  }
+
+  /** Writes what Dovecot needs to take the account's tree (maildir/dovecot/release.ts). */
+  release(id: AccountId, options: ReleaseOptions): Promise<Released> {
+    return this.#calls.call(id, 'release', { account: id, ...options });
   }
 
   async close(): Promise<void> {
@@ -288,6 +300,18 @@ class CallingAccount implements AccountStore {
       messages: used.messages,
       limitMessages: messages,
     };
+  }
+
+  async *keptUidls(mailbox: MailboxId): AsyncGenerator<KeptUidls> {
+    for (let from: number | null = 0; from !== null; ) {
+      const piece: (KeptUidls & { readonly next: number | null }) | null = await this.#call('keptUidls', {
+        mailbox,
+        from,
+      });
+      if (!piece) return;
+      yield piece;
+      from = piece.next;
+    }
   }
 
   refresh(mailbox: MailboxId): Promise<void> {

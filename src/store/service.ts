@@ -2,6 +2,7 @@ import type { AccountId } from '../directory/directory.ts';
 import type { Piece } from '../lib/pieces.ts';
 import { type Service, transferring } from '../lib/thread-pool.ts';
 import type { Part } from '../message/structure.ts';
+import { adoptionCalls } from './adoption-calls.ts';
 import type { MaildirAccount } from './maildir/account.ts';
 import { copy, move } from './maildir/copy.ts';
 import { type Arrival, type Arrived, deliverAll } from './maildir/deliver.ts';
@@ -373,6 +374,8 @@ export function storeService(options: OpenAccountsOptions): {
     unwatch: (to: To): void => accounts.unwatch(to.account),
 
     remove: (to: To): void => accounts.remove(to.account),
+
+    ...adoptionCalls(accounts, others),
   };
 
   return {

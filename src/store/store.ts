@@ -113,6 +113,11 @@ export interface AccountStore {
   admit(id: MailboxId, bytes: number): Promise<void>;
   /** Of the account; or of one mailbox, where only limits of its own count. */
   quota(mailbox?: MailboxId): Promise<Quota>;
+  /**
+   * POP3 unique ids that messages brought along from another server (RFC 1939 7), ascending by UID, in batches, and the
+   * form of those that have none of their own; no batch at all when nothing was brought along.
+   */
+  keptUidls(id: MailboxId): AsyncIterable<KeptUidls>;
   /** Looks at the disk for changes made by other programs; resolves when they are in the index and announced. */
   refresh(id: MailboxId): Promise<void>;
   /**
@@ -121,6 +126,12 @@ export interface AccountStore {
    * without it of all, and of other programs those to the list of mailboxes.
    */
   watch(listener: (change: Change) => void, id?: MailboxId): () => void;
+}
+
+export interface KeptUidls {
+  /** In the language of uidl-format.ts. */
+  readonly format: string;
+  readonly ids: readonly { readonly uid: number; readonly uniqueId: string }[];
 }
 
 export interface Quota {

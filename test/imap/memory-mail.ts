@@ -8,6 +8,7 @@ import {
   type Change,
   type Delivery,
   type Flag,
+  type KeptUidls,
   type Mailbox,
   type MailboxId,
   type MailStore,
@@ -268,6 +269,8 @@ export class MemoryAccount implements AccountStore {
   async quota(id?: MailboxId): Promise<Quota> {
     return this.#quota(id);
   }
+
+  async *keptUidls(): AsyncGenerator<KeptUidls> {}
 
   async refresh(id: MailboxId): Promise<void> {
     this.#box(id);

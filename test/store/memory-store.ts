@@ -24,6 +24,7 @@ import {
   type Flag,
   type FlagChange,
   type FlagResult,
+  type KeptUidls,
   type Mailbox,
   type MailboxId,
   type MailStore,
@@ -343,6 +344,8 @@ class MemoryAccount implements AccountStore {
       limitMessages: limits?.messages ?? null,
     };
   }
+
+  async *keptUidls(): AsyncGenerator<KeptUidls> {}
 
   async refresh(id: MailboxId): Promise<void> {
     this.#box(id);

@@ -6,10 +6,11 @@ import type { Logger } from '../../lib/logger.ts';
 import { accountDirectory } from '../account-path.ts';
 import type { StoreSettings } from '../options.ts';
 import { QuotaRules } from '../quota.ts';
-import type { MailboxId } from '../store.ts';
+import { type MailboxId, StoreError } from '../store.ts';
 import { MaildirAccount, type StoredChange } from './account.ts';
 import { catchUp } from './background.ts';
 import { DIRECTORY_MODE, exists, syncDirectory } from './disk.ts';
+import { linkedTree, takePlace } from './dovecot/place.ts';
 import type { Folder } from './folder.ts';
 import { FolderWatches } from './folder-watches.ts';
 import { keepHouse } from './housekeeping.ts';
@@ -57,6 +58,7 @@ export class OpenAccounts {
   readonly #open = new Map<AccountId, Open>();
   readonly #watches = new Map<AccountId, FolderWatches>();
   readonly #removing = new Set<Promise<void>>();
+  readonly #rosters = new Rosters();
   readonly #closed = new AbortController();
   #removed = 0;
 
@@ -195,17 +197,44 @@ export class OpenAccounts {
     void this.#catchUp(open, NAMES_FOLLOW);
   }
 
-  /** Out of sight at once; the bytes go behind. */
+  /** Out of sight at once; the bytes go behind. A tree that was adopted where it lies stays there. */
   remove(id: AccountId): void {
     this.unwatch(id);
     this.#close(id);
     const directory = `${this.#options.directory}/${accountDirectory(id)}`;
     if (!exists(directory)) return;
+    const path = linkedTree(directory);
+    if (path !== undefined)
+      this.#options.log.warn(
+        { account: id, path },
+        'the mail of a removed account stays where it was adopted',
+      );
+    this.#setAside(directory);
+  }
+
+  /** The tree that was staged (dovecot/place.ts) becomes the account's. Throws 'exists' when it has mail already. */
+  place(id: AccountId): void {
+    const directory = `${this.#options.directory}/${accountDirectory(id)}`;
+    if (exists(`${directory}/Maildir`)) {
+      const account = this.get(id);
+      account.refreshTree();
+      for (const folder of [...account.folders.values()]) account.refresh(folder);
+      if (account.usedMessages > 0)
+        throw new StoreError('exists', `The account has ${account.usedMessages} messages already`);
+    }
+    const watched = this.#watches.has(id);
+    this.unwatch(id);
+    this.#close(id);
+    takePlace(directory, (path) => this.#setAside(path));
+    if (watched) this.watch(id);
+  }
+
+  #setAside(path: string): void {
     const removed = `${this.#options.directory}/mail/.removed`;
     mkdirSync(removed, { recursive: true, mode: DIRECTORY_MODE });
     const target = `${removed}/${this.#options.clock.now().getTime()}-${this.#options.pid}-${this.#removed++}`;
-    renameSync(directory, target);
-    syncDirectory(directory.slice(0, directory.lastIndexOf('/')));
+    renameSync(path, target);
+    syncDirectory(path.slice(0, path.lastIndexOf('/')));
     this.discard(target);
   }
 
