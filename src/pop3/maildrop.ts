@@ -1,7 +1,8 @@
 import type { RawMessage } from '../mail/raw-message.ts';
 import { type AccountStore, type Mailbox, StoreError, type Uid } from '../store/store.ts';
+import { parseUidlFormat, type UidlFormat } from '../store/uidl-format.ts';
 import { Pop3Error, Pop3SyntaxError } from './errors.ts';
-import { formatUidl, type UidlFormat } from './uidl.ts';
+import { type UidlServer, uidlFormatOf } from './uidl.ts';
 
 /**
  * The INBOX as it was when the session began: numbers and sizes never change under a client (RFC 1939 4). Nothing is
@@ -22,6 +23,8 @@ export class Maildrop {
   readonly #store: AccountStore;
   readonly #inbox: Mailbox;
   readonly #uidl: UidlFormat;
+  /** Unique ids that messages brought along, by UID. */
+  readonly #kept: ReadonlyMap<number, string>;
   /** Columns, not objects: a maildrop may have a hundred thousand messages. */
   readonly #uids: Uint32Array;
   readonly #sizes: Float64Array;
@@ -31,10 +34,11 @@ export class Maildrop {
   #count: number;
   #octets = 0;
 
-  private constructor(store: AccountStore, inbox: Mailbox, uidl: UidlFormat, columns: Columns) {
+  private constructor(store: AccountStore, inbox: Mailbox, uidls: Uidls, columns: Columns) {
     this.#store = store;
     this.#inbox = inbox;
-    this.#uidl = uidl;
+    this.#uidl = uidls.format;
+    this.#kept = uidls.kept;
     this.#uids = Uint32Array.from(columns.uids);
     this.#sizes = Float64Array.from(columns.sizes);
     this.#unseen = Uint8Array.from(columns.unseen);
@@ -45,7 +49,7 @@ export class Maildrop {
   }
 
   /** Looks at the disk first: programs such as procmail put mail into a Maildir without telling anybody. */
-  static async open(store: AccountStore, uidl: UidlFormat): Promise<Maildrop> {
+  static async open(store: AccountStore, server: UidlServer): Promise<Maildrop> {
     const found = await store.mailbox('INBOX');
     if (!found) throw new StoreError('not-found', 'the account has no INBOX');
     await store.refresh(found.id);
@@ -58,7 +62,7 @@ export class Maildrop {
         columns.unseen.push(message.flags.some((flag) => flag.toLowerCase() === '\\seen') ? 0 : 1);
       }
     }
-    return new Maildrop(store, inbox, uidl, columns);
+    return new Maildrop(store, inbox, await uidlsOf(store, inbox, server, columns.uids), columns);
   }
 
   /** Messages not marked as deleted. */
@@ -87,7 +91,8 @@ export class Maildrop {
   }
 
   uidl(entry: Entry): string {
-    return formatUidl(this.#uidl, entry.uid, this.#inbox.uidValidity);
+    const { uidValidity } = this.#inbox;
+    return this.#kept.get(entry.uid) ?? this.#uidl.expand({ uid: entry.uid, uidValidity });
   }
 
   raw(entry: Entry): Promise<RawMessage> {
@@ -151,6 +156,28 @@ interface Columns {
   readonly uids: number[];
   readonly sizes: number[];
   readonly unseen: number[];
+}
+
+interface Uidls {
+  readonly format: UidlFormat;
+  readonly kept: ReadonlyMap<number, string>;
+}
+
+/** An account that came from another server goes on as it was there, whatever the settings say. */
+async function uidlsOf(
+  store: AccountStore,
+  inbox: Mailbox,
+  server: UidlServer,
+  uids: readonly number[],
+): Promise<Uidls> {
+  const present = new Set(uids);
+  const kept = new Map<number, string>();
+  let format: UidlFormat | undefined;
+  for await (const piece of store.keptUidls(inbox.id)) {
+    format ??= parseUidlFormat(piece.format);
+    for (const { uid, uniqueId } of piece.ids) if (present.has(uid)) kept.set(uid, uniqueId);
+  }
+  return { format: format ?? uidlFormatOf(server), kept };
 }
 
 function* batches(uids: readonly Uid[]): Generator<readonly Uid[]> {

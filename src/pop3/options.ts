@@ -1,13 +1,13 @@
 import { z } from 'zod';
 import { duration } from '../lib/options.ts';
-import { UIDL_FORMATS, type UidlFormat } from './uidl.ts';
+import type { UidlServer } from './uidl.ts';
 
 /** The settings of the POP3 server: `pop3:` in the configuration. Durations in milliseconds. */
 export interface Pop3Options {
   readonly loginTimeout: number;
   readonly idleTimeout: number;
   readonly markSeen: boolean;
-  readonly uidl: UidlFormat;
+  readonly uidl: UidlServer;
   readonly maxErrors: number;
   readonly maxAuthFailures: number;
 }
@@ -26,7 +26,7 @@ export const pop3Options: z.ZodType<Pop3Options, object> = z.strictObject({
     .default(true)
     .describe('Messages that were retrieved are marked as seen, for IMAP, when the session ends with QUIT.'),
   uidl: z
-    .enum(UIDL_FORMATS)
+    .enum(['dovecot', 'cyrus', 'courier', 'uw'])
     .default('dovecot')
     .describe(
       'How unique ids are written. Clients that leave mail on the server fetch everything again when it changes: ' +

@@ -1,22 +1,24 @@
-/** Unique ids (RFC 1939 7): made of UID and UIDVALIDITY alone, so that they are the same in every session. */
+import { parseUidlFormat, type UidlFormat } from '../store/uidl-format.ts';
 
-export const UIDL_FORMATS = ['dovecot', 'cyrus', 'courier', 'uw'] as const;
-export type UidlFormat = (typeof UIDL_FORMATS)[number];
+/**
+ * Unique ids (RFC 1939 7): made of UID and UIDVALIDITY alone, so that they are the same in every session. Messages that
+ * came from another server with their account have the ones they had there (AccountStore.keptUidls).
+ */
 
-/** The unique id as the server of that name writes it by default. */
-export function formatUidl(format: UidlFormat, uid: number, uidValidity: number): string {
-  switch (format) {
-    case 'dovecot':
-      return hex(uid) + hex(uidValidity);
-    case 'uw':
-      return hex(uidValidity) + hex(uid);
-    case 'cyrus':
-      return `${uidValidity}.${uid}`;
-    case 'courier':
-      return `UID${uid}-${uidValidity}`;
-  }
-}
+/** What the server of that name writes by default, in the language of Dovecot's `pop3_uidl_format`. */
+export const UIDL_FORMATS: {
+  readonly dovecot: string;
+  readonly cyrus: string;
+  readonly courier: string;
+  readonly uw: string;
+} = {
+  dovecot: '%08Xu%08Xv',
+  cyrus: '%v.%u',
+  courier: 'UID%u-%v',
+  uw: '%08Xv%08Xu',
+};
+export type UidlServer = keyof typeof UIDL_FORMATS;
 
-function hex(value: number): string {
-  return value.toString(16).padStart(8, '0');
+export function uidlFormatOf(server: UidlServer): UidlFormat {
+  return parseUidlFormat(UIDL_FORMATS[server]);
 }

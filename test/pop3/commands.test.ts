@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { commands } from '../../src/pop3/commands/index.ts';
-import { formatUidl, UIDL_FORMATS } from '../../src/pop3/uidl.ts';
+import { UIDL_FORMATS, uidlFormatOf } from '../../src/pop3/uidl.ts';
 import { type Client, Pop3World } from './world.ts';
 
 test('every file in commands/ is in the list', () => {
@@ -14,11 +14,13 @@ test('every file in commands/ is in the list', () => {
 
 test('unique ids are 1 to 70 printable characters and tell all messages apart (RFC 1939 7)', () => {
   const number = fc.integer({ min: 1, max: 0xffff_ffff });
+  const servers = Object.keys(UIDL_FORMATS) as (keyof typeof UIDL_FORMATS)[];
   fc.assert(
-    fc.property(fc.constantFrom(...UIDL_FORMATS), number, number, number, (format, one, other, validity) => {
-      const id = formatUidl(format, one, validity);
+    fc.property(fc.constantFrom(...servers), number, number, number, (server, one, other, uidValidity) => {
+      const format = uidlFormatOf(server);
+      const id = format.expand({ uid: one, uidValidity });
       expect(id).toMatch(/^[\x21-\x7e]{1,70}$/);
-      expect(id === formatUidl(format, other, validity)).toBe(one === other);
+      expect(id === format.expand({ uid: other, uidValidity })).toBe(one === other);
     }),
   );
 });
