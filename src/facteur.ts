@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
+import { listAccounts } from './admin/accounts.ts';
 import { ControlServer, controlPath } from './admin/control.ts';
 import { queueHandlers } from './admin/queue.ts';
 import type { QuotaCheck } from './checks/quota.ts';
@@ -32,6 +33,7 @@ import { createProtocols, type Protocols, type ProtocolsDeps } from './protocols
 import type { DeliveryAgent, NewMessage } from './queue/queue.ts';
 import { Scheduler, type SchedulerOptions } from './queue/scheduler.ts';
 import { SegmentQueue } from './queue/segment-queue.ts';
+import { DailyWalk } from './store/daily-walk.ts';
 import { accountLimits, type Limits } from './store/quota.ts';
 import { ThreadStore } from './store/thread-store.ts';
 import { Certificates, type CertificatesOptions } from './tls/certificates.ts';
@@ -242,6 +244,13 @@ async function build(
     log,
     submit: (report, raw) => submitReport(report, raw, { directory, queue, log }),
   });
+  const walk = new DailyWalk({
+    accounts: () => accountIds(sqlite),
+    keepHouse: (account) => store.keepHouse(account),
+    clock,
+    log,
+  });
+  onClose(() => walk.close());
   const control = new ControlServer(controlPath(config.dataDir), queueHandlers(queue), log);
   onClose(() => control.close());
   await control.listen();
@@ -261,6 +270,10 @@ async function build(
     failed,
     close,
   };
+}
+
+async function* accountIds(directory: SqliteDirectory): AsyncGenerator<AccountId> {
+  for await (const { address } of listAccounts(directory)) yield address as AccountId;
 }
 
 /** The remote agent of the present configuration; deliveries under way finish on the one they began with. */

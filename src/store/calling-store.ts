@@ -40,7 +40,7 @@ import { type Located, StoredMessage } from './stored-message.ts';
 
 /** Messages, summaries, headers in one answer. */
 const MESSAGES = 5000;
-const SUMMARIES = 200;
+const SUMMARIES = 500;
 const HEADERS = 200;
 
 /** How calls travel; `store.change` events come back through `onChange`. */
@@ -110,6 +110,11 @@ export class CallingStore implements MailStore {
   async admit(account: AccountId, bytes: number): Promise<void> {
     const quota = await this.#quotaOf(account);
     await this.#calls.call(account, 'admit', { account, mailbox: null, bytes, quota });
+  }
+
+  /** What is due once a day for an account; 'nothing' when it is not. */
+  keepHouse(account: AccountId): Promise<'kept' | 'nothing'> {
+    return this.#calls.call(account, 'keepHouse', { account });
   }
 
   async remove(id: AccountId): Promise<void> {
@@ -214,25 +219,39 @@ class CallingAccount implements AccountStore {
     return this.#call('uids', { mailbox });
   }
 
+  async firstUnseen(mailbox: MailboxId): Promise<Uid | null> {
+    return (await this.#call<Uid>('firstUnseen', { mailbox })) || null;
+  }
+
   async *messages(
     mailbox: MailboxId,
     ranges: readonly UidRange[],
     since?: ModSeq,
   ): AsyncGenerator<readonly Message[]> {
-    let after: number | null = 0;
-    while (after !== null) {
-      const batch: { readonly messages: PackedMessages; readonly after: number | null } = await this.#call(
-        'messages',
-        { mailbox, ranges, since: since ?? -1, after, limit: MESSAGES },
-      );
-      const messages = unpack(batch.messages);
-      if (messages.length > 0) yield messages;
-      after = batch.after;
+    type Batch = { readonly messages: PackedMessages; readonly after: number | null };
+    const ask = (after: number): Promise<Batch> => {
+      const limit = MESSAGES;
+      const answer = this.#call<Batch>('messages', { mailbox, ranges, since: since ?? -1, after, limit });
+      // It may fail before anybody waits for it.
+      answer.catch(() => undefined);
+      return answer;
+    };
+    for (let next: Promise<Batch> | null = ask(0); next; ) {
+      const { messages, after }: Batch = await next;
+      // On its way while the caller works on this one.
+      next = after === null ? null : ask(after);
+      if (messages.rows.length > 0) yield unpack(messages);
     }
   }
 
-  summaries(mailbox: MailboxId, uids: readonly Uid[]): AsyncGenerator<readonly Summary[]> {
-    return this.#inBatches<Summary>('summaries', mailbox, uids, SUMMARIES);
+  async *summaries(
+    mailbox: MailboxId,
+    uids: readonly Uid[],
+    parts: readonly SummaryPart[] = SUMMARY_PARTS,
+  ): AsyncGenerator<readonly Summary[]> {
+    const asked = [...uids].sort((a, b) => a - b);
+    for await (const packed of this.#inBatches<PackedSummaries>('summaries', mailbox, asked, SUMMARIES, { parts }))
+      if (packed.uids.length > 0) yield unpackSummaries(packed);
   }
 
   headers(
@@ -326,16 +345,17 @@ class CallingAccount implements AccountStore {
     return this.#calls.call(this.account, method, { account: this.account, ...argument }, transfer);
   }
 
-  /** The next batch is on its way while the caller works on one. */
+  /** One call for so many UIDs at a time; the next one is on its way while the caller works on an answer. */
   async *#inBatches<T>(
     method: string,
     mailbox: MailboxId,
     uids: readonly Uid[],
     size: number,
-  ): AsyncGenerator<readonly T[]> {
-    const ask = (at: number): Promise<readonly T[]> | undefined => {
+    also: object = {},
+  ): AsyncGenerator<T> {
+    const ask = (at: number): Promise<T> | undefined => {
       if (at >= uids.length) return undefined;
-      const answer = this.#call<readonly T[]>(method, { mailbox, uids: uids.slice(at, at + size) });
+      const answer = this.#call<T>(method, { mailbox, uids: uids.slice(at, at + size), ...also });
       // It may fail before anybody waits for it.
       answer.catch(() => undefined);
       return answer;
@@ -344,7 +364,7 @@ class CallingAccount implements AccountStore {
     for (let at = size; next; at += size) {
       const batch = await next;
       next = ask(at);
-      if (batch.length > 0) yield batch;
+      yield batch;
     }
   }
 }

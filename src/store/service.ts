@@ -17,12 +17,13 @@ import {
   renameMailbox,
   subscribe,
 } from './maildir/mailboxes.ts';
-import { highestUid, normaliseRanges, packablesBetween } from './maildir/message-row.ts';
+import { normaliseRanges } from './maildir/message-row.ts';
 import { OpenAccounts, type OpenAccountsOptions } from './maildir/open-accounts.ts';
-import { readHeaders, readMessage, readStructure, readSummaries } from './maildir/read.ts';
+import { knownSummaries, readHeaders, readMessage, readStructure, readSummaries } from './maildir/read.ts';
 import { search } from './maildir/search.ts';
 import { claimRecent, setFlags } from './maildir/set-flags.ts';
-import { type Packable, pack } from './packed-messages.ts';
+import { pack } from './packed-messages.ts';
+import { packSummaries, type SummaryRow } from './packed-summaries.ts';
 import type { Limits, Usage } from './quota.ts';
 import type {
   Flag,
@@ -31,7 +32,7 @@ import type {
   MailboxId,
   SearchCriteria,
   SpecialUse,
-  Summary,
+  SummaryPart,
   Uid,
   UidRange,
 } from './store.ts';
@@ -267,13 +268,12 @@ export function storeService(options: OpenAccountsOptions): {
 
     uids: (to: In): unknown =>
       on(to, (account) => {
-        const folder = account.folder(to.mailbox);
-        const ids = account.index
-          .prepare<[number]>('SELECT id FROM messages WHERE id BETWEEN ? AND ? ORDER BY id')
-          .all(folder.firstId, folder.lastId);
-        const uids = Uint32Array.from(ids, ([id]) => folder.uidOf(id));
+        const uids = account.roster(account.folder(to.mailbox)).uids();
         return transferring(uids, [uids.buffer]);
       }),
+
+    firstUnseen: (to: In): number =>
+      on(to, (account) => account.roster(account.folder(to.mailbox)).firstUnseen()),
 
     /** A batch of at most `limit`, and where to go on. */
     messages: (
@@ -285,14 +285,24 @@ export function storeService(options: OpenAccountsOptions): {
       },
     ): unknown =>
       on(to, (account) => {
-        const folder = account.folder(to.mailbox);
-        const ranges = normaliseRanges(to.ranges, highestUid(account.index, folder));
-        const { rows, after } = batchOf(account, folder, ranges, to);
-        const messages = pack(folder, rows);
-        return transferring({ messages, after }, [messages.rows.buffer]);
+        const roster = account.roster(account.folder(to.mailbox));
+        const batch = roster.read(normaliseRanges(to.ranges, roster.highestUid), to);
+        return transferring(batch, [batch.messages.rows.buffer]);
       }),
 
-    summaries: (to: Uids): Promise<Summary[]> => inSteps(to, readSummaries),
+    summaries: async (to: Uids & { readonly parts: readonly SummaryPart[] }): Promise<unknown> => {
+      const known = on(to, (account) => knownSummaries(account, account.folder(to.mailbox), to.uids, to.parts));
+      let rows = known;
+      if (known.length < to.uids.length) {
+        const there = new Set(known.map(([uid]) => uid));
+        const uids = to.uids.filter((uid) => !there.has(uid));
+        const made = await inSteps({ ...to, uids }, readSummaries);
+        const others = made.map((summary): SummaryRow => [summary.uid, ...to.parts.map((part) => summary[part])]);
+        rows = [...known, ...others].sort((a, b) => a[0] - b[0]);
+      }
+      const packed = packSummaries(to.parts, rows);
+      return transferring(packed, [packed.uids.buffer, packed.lengths.buffer]);
+    },
 
     headers: async (to: Uids): Promise<unknown> => {
       const headers = await inSteps(to, readHeaders);
@@ -369,6 +379,8 @@ export function storeService(options: OpenAccountsOptions): {
 
     refresh: (to: In): void => on(to, (account) => accounts.refresh(account, account.folder(to.mailbox))),
 
+    keepHouse: (to: To): Promise<'kept' | 'nothing'> => accounts.keepHouse(to.account, others),
+
     watch: (to: To): void => accounts.watch(to.account),
 
     unwatch: (to: To): void => accounts.unwatch(to.account),
@@ -400,24 +412,6 @@ function failureOf(work: () => unknown): unknown {
 /** Everything that waits in this thread. */
 function others(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
-}
-
-function batchOf(
-  account: MaildirAccount,
-  folder: Folder,
-  ranges: ReturnType<typeof normaliseRanges>,
-  { since, after, limit }: { readonly since: number; readonly after: number; readonly limit: number },
-): { rows: Packable[]; after: number | null } {
-  const rows: Packable[] = [];
-  for (const { first, last } of ranges) {
-    if (last <= after) continue;
-    const from = Math.max(first, after + 1);
-    for (const row of packablesBetween(account.index, folder, from, last, since, limit - rows.length))
-      rows.push(row);
-    const end = rows.at(-1);
-    if (end && rows.length >= limit) return { rows, after: end.uid };
-  }
-  return { rows, after: null };
 }
 
 function answer(waiter: Waiting, outcome: Arrived | undefined): void {

@@ -661,7 +661,9 @@ describe('what survives', () => {
     mkdirSync(`${maildir()}/..facteur-gone-Mx/cur`, { recursive: true });
     deliverUid('a');
     account.index.prepare('UPDATE deliveries SET at = 5').run();
-    keepHouse(account, 86_400_000);
+    const settings = { rememberKeys: 86_400_000, expire: [] };
+    const discard = (path: string): void => rmSync(path, { recursive: true });
+    for (const _ of keepHouse(account, { settings, discard }));
     expect(readdirSync(`${maildir()}/tmp`)).toEqual(['young']);
     expect(readdirSync(maildir()).filter((name) => name.startsWith('..'))).toEqual([]);
     expect(account.index.prepare('SELECT * FROM deliveries').all()).toEqual([]);

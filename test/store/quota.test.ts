@@ -224,7 +224,7 @@ test('usage is what the messages add up to, after any operations, also by other 
       }
       expect(await account.quota()).toMatchObject({ usedBytes: bytes, messages });
     }),
-    { numRuns: 40 },
+    { numRuns: 25 },
   );
 });
 

@@ -1,40 +1,89 @@
-import { readdirSync, statSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { ruleFor } from '../folder-rules.ts';
+import type { StoreSettings } from '../options.ts';
 import type { MaildirAccount } from './account.ts';
-import { unlinkIfThere } from './disk.ts';
-import { clearLeftovers } from './tree.ts';
+import { exists, unlinkIfThere } from './disk.ts';
+import { expire } from './expire.ts';
+import type { Folder } from './folder.ts';
 
-/** What is done for an account once a day, when it is open anyway. */
+/**
+ * What is done for each account once a day, whether anybody uses it or not: leftovers, tmp/, tombstones and delivery
+ * keys that nobody asks for any more, mail that has expired. All of it can be done twice, and stopped anywhere. When it
+ * was last done is in `housekept` beside the Maildir: milliseconds since the epoch, as text. Without that file it is
+ * due, so a restart neither skips nor repeats a day.
+ */
 
+export const HOUSEKEPT_FILE = 'housekept';
 const DAY = 86_400_000;
 /** Files in tmp/ that nobody has touched for so long belong to a delivery that failed (Maildir's own rule). */
 const TMP_AGE = 36 * 3_600_000;
 /** Tombstones kept in each folder; who asks further back is told of all UIDs that are not there. */
 const MAX_TOMBSTONES = 50_000;
 
-export function keepHouse(account: MaildirAccount, rememberKeys: number): void {
-  const now = account.now();
-  if (now - account.index.meta('tmp_cleaned') < DAY) return;
-  clearLeftovers(account.maildir);
-  for (const folder of account.folders.values()) cleanTmp(`${account.directoryOf(folder)}/tmp`, now);
-  account.write('later', [...account.folders.values()], () => {
-    account.index.prepare('DELETE FROM deliveries WHERE at < ?').run(now - rememberKeys);
-    for (const folder of account.folders.values()) {
-      const oldest = account.index
-        .prepare<[id: number, modSeq: number]>(
-          'SELECT id, modseq FROM tombstones WHERE id BETWEEN ? AND ? ORDER BY modseq DESC LIMIT 1 OFFSET ?',
-        )
-        .get(folder.firstId, folder.lastId, MAX_TOMBSTONES);
-      if (!oldest) continue;
-      folder.vanishedFloor = Math.max(folder.vanishedFloor, oldest[1]);
-      account.index
-        .prepare('DELETE FROM tombstones WHERE id BETWEEN ? AND ? AND modseq <= ?')
-        .run(folder.firstId, folder.lastId, oldest[1]);
+export interface Chores {
+  readonly settings: Pick<StoreSettings, 'rememberKeys' | 'expire'>;
+  /** Removes a directory without keeping anybody waiting. */
+  readonly discard: (directory: string) => void;
+}
+
+/** @param directory of the account */
+export function isHouseworkDue(directory: string, now: number): boolean {
+  let text: string;
+  try {
+    text = readFileSync(`${directory}/${HOUSEKEPT_FILE}`, 'latin1');
+  } catch {
+    return true;
+  }
+  const last = /^\d{1,15}$/.test(text.trim()) ? Number(text) : 0;
+  // A clock that was wrong, and ahead, must not put it off.
+  return now - last >= DAY || last > now;
+}
+
+/** In short steps: others may use the account between them. */
+export function* keepHouse(account: MaildirAccount, { settings, discard }: Chores): Generator<void> {
+  const began = account.now();
+  for (const name of readdirSync(account.maildir))
+    if (name.startsWith('..facteur-')) discard(`${account.maildir}/${name}`);
+  account.write('later', [], () =>
+    account.index.prepare('DELETE FROM deliveries WHERE at < ?').run(began - settings.rememberKeys),
+  );
+  yield;
+  const expired: Record<string, number> = {};
+  for (const { mailbox } of [...account.folders.values()]) {
+    const folder = account.folders.get(mailbox);
+    if (!folder) continue;
+    cleanTmp(`${account.directoryOf(folder)}/tmp`, began);
+    forgetTombstones(account, folder);
+    yield;
+    const rule = ruleFor(settings.expire, folder);
+    if (!rule) continue;
+    for (const count of expire(account, folder, rule)) {
+      if (count > 0) expired[folder.path] = (expired[folder.path] ?? 0) + count;
+      yield;
     }
-    account.index.setMeta('tmp_cleaned', now);
+  }
+  if (Object.keys(expired).length > 0) account.log.info({ expired }, 'expired mail removed');
+  writeFileSync(`${account.directory}/${HOUSEKEPT_FILE}`, `${began}\n`, { mode: 0o600 });
+}
+
+function forgetTombstones(account: MaildirAccount, folder: Folder): void {
+  const oldest = account.index
+    .prepare<[id: number, modSeq: number]>(
+      'SELECT id, modseq FROM tombstones WHERE id BETWEEN ? AND ? ORDER BY modseq DESC LIMIT 1 OFFSET ?',
+    )
+    .get(folder.firstId, folder.lastId, MAX_TOMBSTONES);
+  if (!oldest) return;
+  account.write('later', [folder], () => {
+    folder.vanishedFloor = Math.max(folder.vanishedFloor, oldest[1]);
+    account.index
+      .prepare('DELETE FROM tombstones WHERE id BETWEEN ? AND ? AND modseq <= ?')
+      .run(folder.firstId, folder.lastId, oldest[1]);
   });
 }
 
 function cleanTmp(directory: string, now: number): void {
+  // Somebody removed the folder by hand.
+  if (!exists(directory)) return;
   for (const name of readdirSync(directory)) {
     const path = `${directory}/${name}`;
     const stats = statSync(path, { throwIfNoEntry: false });

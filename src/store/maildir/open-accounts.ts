@@ -13,9 +13,10 @@ import { DIRECTORY_MODE, exists, syncDirectory } from './disk.ts';
 import { linkedTree, takePlace } from './dovecot/place.ts';
 import type { Folder } from './folder.ts';
 import { FolderWatches } from './folder-watches.ts';
-import { keepHouse } from './housekeeping.ts';
+import { isHouseworkDue, keepHouse } from './housekeeping.ts';
 import { isDamaged } from './index.ts';
 import { QuotaWarnings } from './quota-warning.ts';
+import { Rosters } from './roster.ts';
 
 /**
  * The accounts of one thread: opened at first use, closed when nobody used them for a while, their indexes healed when
@@ -104,18 +105,38 @@ export class OpenAccounts {
       pid,
       defaultFolders: settings.defaultFolders,
       rules: this.#rules,
+      rosters: this.#rosters,
       onChange: (change) => {
         if (this.#watches.has(id)) onChange(id, change);
       },
     });
     this.#open.set(id, { account, lastUsed: now, busy: 0, following: false });
-    try {
-      keepHouse(account, settings.rememberKeys);
-    } catch (error) {
-      // Nobody's mail waits for that; it is tried again when the account is opened next.
-      account.log.warn({ err: error }, 'daily housekeeping failed');
-    }
     return account;
+  }
+
+  /** What is due once a day; 'nothing' when it is not, or when there is no mail. `others` lets others in between. */
+  async keepHouse(id: AccountId, others: () => Promise<void>): Promise<'kept' | 'nothing'> {
+    const { directory, settings, clock } = this.#options;
+    const own = `${directory}/${accountDirectory(id)}`;
+    if (!exists(`${own}/Maildir`) || !isHouseworkDue(own, clock.now().getTime())) return 'nothing';
+    const wasOpen = this.#open.has(id);
+    const discard = (path: string): void => this.discard(path);
+    try {
+      await this.hold(id, async (account) => {
+        for (const _ of keepHouse(account, { settings, discard })) {
+          await others();
+          // Removed, or given up and opened anew: tomorrow is another day.
+          if (this.#open.get(id)?.account !== account) return;
+        }
+      });
+    } catch (error) {
+      if (!isDamaged(error)) throw error;
+      this.heal(id, error);
+    }
+    // Thousands that nobody uses are not to push out those that somebody does.
+    const open = this.#open.get(id);
+    if (open && !wasOpen && open.busy === 0 && !open.account.behind && !this.#watches.has(id)) this.#close(id);
+    return 'kept';
   }
 
   /** undefined when there are no warnings. */

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { pathOf } from '../mailbox-path.ts';
 import type { MailboxId, SpecialUse } from '../store.ts';
 import type { MaildirAccount } from './account.ts';
@@ -246,10 +246,4 @@ function finishRename(maildir: string): void {
   }
   syncDirectory(maildir);
   unlinkIfThere(plan);
-}
-
-/** Leftovers of folders that were being made or removed. */
-export function clearLeftovers(maildir: string): void {
-  for (const name of readdirSync(maildir))
-    if (name.startsWith('..facteur-')) rmSync(`${maildir}/${name}`, { recursive: true, force: true });
 }
