@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import { checkAccount } from '../../src/store/maildir/check.ts';
 import { type Known, type Mark, storeAt, World, whatIsKnown } from './power-cut.ts';
 import { judge } from './power-cut-judge.ts';
-import { RecordedDisk } from './recorded-disk.ts';
+import { RecordedDisk, type Step } from './recorded-disk.ts';
 import { type Fate, SimulatedDisk } from './simulated-disk.ts';
-import { openAccount, temporaryDirectory } from './surroundings.ts';
+import { alice, openAccount, temporaryDirectory } from './surroundings.ts';
 
 /** Runs of random work, each cut at many of its steps: what was acknowledged, shown or promised holds at every cut. */
 
@@ -16,6 +16,7 @@ export interface PowerCuts {
   /** Tried in a run, spread over all its steps. */
   readonly cuts: number;
   readonly seed: number;
+  progress?(text: string): void;
 }
 
 const FATES: readonly Fate[] = ['all lost', 'by chance', 'by chance', 'all kept'];
@@ -27,6 +28,7 @@ export async function powerCuts({
   rounds,
   cuts,
   seed,
+  progress,
 }: PowerCuts): Promise<{ readonly cuts: number; readonly broken: string[] }> {
   const broken: string[] = [];
   let count = 0;
@@ -51,25 +53,61 @@ export async function powerCuts({
       simulated.do(step);
       if (step.is === 'mark') marks.push(step.mark);
       if (random() >= share) continue;
-      const fate = FATES[Math.floor(random() * FATES.length)] ?? 'all lost';
-      const choice = INDEXES[Math.floor(random() * INDEXES.length)] ?? 'latest';
-      const target = temporaryDirectory();
-      try {
-        simulated.cut(target.path, fate, random);
-        const bytes = databaseOf(simulated.databases, choice, random);
-        const account = join(target.path, 'mail/example.org/alice');
-        if (bytes && existsSync(account)) writeFileSync(join(account, 'index.sqlite'), bytes);
-        const where = `run ${seed + run}, step ${at} (${step.is}), ${fate}, index ${choice}`;
-        const known = whatIsKnown(marks);
-        count++;
-        for (const problem of await recovered(target.path, known, tokens, bytes ? 'kept' : 'lost'))
-          broken.push(`${where}: ${problem}`);
-      } finally {
-        target.remove();
-      }
+      const where = `run ${seed + run}, step ${at} (${step.is})`;
+      count++;
+      broken.push(...(await tryCut(simulated, whatIsKnown(marks), tokens, random, where)));
     }
+    progress?.(
+      `run ${run + 1}: ${disk.steps.length} steps, ${count} cuts so far, ${broken.length} broken promises`,
+    );
   }
   return { cuts: count, broken };
+}
+
+/** One cut in five is followed by another one, while the account recovers from the first. */
+async function tryCut(
+  disk: SimulatedDisk,
+  known: Known,
+  tokens: ReadonlyMap<string, string>,
+  random: () => number,
+  where: string,
+  earlier: 'kept' | 'lost' = 'kept',
+): Promise<string[]> {
+  const fate = FATES[Math.floor(random() * FATES.length)] ?? 'all lost';
+  const choice = INDEXES[Math.floor(random() * INDEXES.length)] ?? 'latest';
+  const target = temporaryDirectory();
+  try {
+    disk.cut(target.path, fate, random);
+    const bytes = databaseOf(disk.databases, choice, random);
+    const account = join(target.path, 'mail/example.org/alice');
+    if (bytes && existsSync(account)) writeFileSync(join(account, 'index.sqlite'), bytes);
+    const index = bytes ? earlier : 'lost';
+    const how = `${where}, ${fate}, index ${choice}`;
+    if (random() < 0.2) {
+      const second = new SimulatedDisk();
+      second.load(target.path, bytes);
+      const steps = await recovery(target.path);
+      const length = Math.floor(random() * (steps.length + 1));
+      for (const step of steps.slice(0, length)) second.do(step);
+      return await tryCut(second, known, tokens, random, `${how}; recovery ${length}/${steps.length}`, index);
+    }
+    return (await recovered(target.path, known, tokens, index)).map((problem) => `${how}: ${problem}`);
+  } finally {
+    target.remove();
+  }
+}
+
+/** The steps of an account that is opened and closed again. */
+async function recovery(directory: string): Promise<readonly Step<Mark>[]> {
+  const disk = new RecordedDisk<Mark>(directory);
+  try {
+    const store = storeAt(directory);
+    await (await store.account(alice)).mailboxes();
+    await store.close();
+  } finally {
+    disk.stop();
+  }
+  return disk.steps;
 }
 
 async function recovered(

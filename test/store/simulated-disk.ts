@@ -1,4 +1,4 @@
-import { linkSync, mkdirSync, utimesSync, writeFileSync } from 'node:fs';
+import { linkSync, mkdirSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Step } from './recorded-disk.ts';
 
@@ -33,6 +33,30 @@ export class SimulatedDisk {
   readonly #handles = new Map<number, Entry>();
   #pending: Change[] = [];
   #databases: { readonly durability: 'wait' | 'later'; readonly bytes: Buffer }[] = [];
+
+  /** Takes what lies below `path` for durable. */
+  load(path: string, database: Buffer | undefined): void {
+    const files = new Map<number, File>();
+    const read = (from: string, into: Directory): void => {
+      for (const entry of readdirSync(from, { withFileTypes: true })) {
+        const here = join(from, entry.name);
+        if (entry.isDirectory()) {
+          const below = directory();
+          for (const names of [into.now, into.durable]) names.set(entry.name, below);
+          read(here, below);
+          continue;
+        }
+        if (entry.name.startsWith('index.sqlite')) continue;
+        const { ino, mtimeMs } = statSync(here);
+        const data = readFileSync(here);
+        const file = files.get(ino) ?? { kind: 'file', data, durable: data, seconds: mtimeMs / 1000 };
+        files.set(ino, file);
+        for (const names of [into.now, into.durable]) names.set(entry.name, file);
+      }
+    };
+    read(path, this.#root);
+    this.#databases = database ? [{ durability: 'wait', bytes: database }] : [];
+  }
 
   do(step: Step<unknown>): void {
     switch (step.is) {
