@@ -4,6 +4,7 @@ import {
   type AccountStore,
   type EmailId,
   type FlagChange,
+  type KeptUidls,
   type Mailbox,
   type MailboxId,
   type MailStore,
@@ -20,6 +21,8 @@ export class InboxStore {
   /** UIDs of each call of expunge. */
   readonly expunged: number[][] = [];
   refreshed = 0;
+  /** What came along from another server. */
+  kept: readonly KeptUidls[] = [];
   failing: StoreError['kind'] | null = null;
   #nextUid = 1;
 
@@ -57,6 +60,9 @@ export class InboxStore {
         check();
         this.refreshed++;
       },
+      keptUidls: async function* (this: InboxStore) {
+        yield* this.kept;
+      }.bind(this),
       messages: async function* (this: InboxStore) {
         const uids = [...this.messages.keys()];
         for (let at = 0; at < uids.length; at += 100) yield uids.slice(at, at + 100).map(message);

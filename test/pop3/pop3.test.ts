@@ -323,6 +323,20 @@ describe('settings', () => {
     expect(world.inbox().flags(1)).toEqual([]);
   });
 
+  test('messages from another server keep their unique ids, and new ones go on in its way', async () => {
+    await start({ settings: { uidl: 'courier' } });
+    fill();
+    world.inbox().add('Subject: new\r\n\r\n');
+    world.inbox().kept = [
+      { format: '%08Xu%08Xv', ids: [{ uid: 1, uniqueId: '1700000000.M1P2.old,S=4' }] },
+      { format: '%08Xu%08Xv', ids: [{ uid: 77, uniqueId: 'gone' }] },
+    ];
+    const client = await world.login();
+    expect(await client.lines('UIDL')).toBe(
+      '1 1700000000.M1P2.old,S=4\r\n2 0000000248fc5de7\r\n3 0000000348fc5de7\r\n',
+    );
+  });
+
   test('silence ends the session without an answer and without deletions (RFC 1939 3)', async () => {
     await start({ settings: { idleTimeout: 100 } });
     fill();
