@@ -48,6 +48,17 @@ export class Lines {
     }
   }
 
+  /** The next so many octets. */
+  async exactly(length: number): Promise<string> {
+    while (this.#text.length < length) {
+      if (this.#ended) throw new Error(`the connection ended before ${length} octets`);
+      await this.#more(`${length} octets`);
+    }
+    const text = this.#text.slice(0, length);
+    this.#text = this.#text.slice(length);
+    return text;
+  }
+
   /** The next SMTP or POP3 reply, all its lines. */
   reply(): Promise<string> {
     return this.until(/^(?:\d{3}(?: |\r)|[+-](?:OK|ERR))/);

@@ -7,7 +7,7 @@ import type { Part } from './structure.ts';
 /** `body` leaves the extension data out. */
 type Mode = 'body' | 'bodystructure';
 
-/** What stands in for a part that is not there: the grammar wants at least one in a multipart, and a body in a message. */
+/** What stands in for a body that is not there: the grammar wants one in a message. */
 const EMPTY_TEXT: Part = {
   header: { start: 0, end: 0 },
   body: { start: 0, end: 0 },
@@ -34,7 +34,7 @@ export function bodyStructure(root: Part, mode: Mode, envelopeOf: (message: Part
 }
 
 function multipart(part: Part, mode: Mode, print: (part: Part) => string): string {
-  const children = (part.children.length > 0 ? part.children : [EMPTY_TEXT]).map(print).join('');
+  const children = part.children.map(print).join('');
   const basic = `${children} ${imapString(part.subtype)}`;
   if (mode === 'body') return `(${basic})`;
   return `(${basic} ${parameters(part.parameters)} ${extension(part)})`;

@@ -255,10 +255,12 @@ export class MimeScanner {
     // A boundary right after a header takes no line end from it, nor from the parts around it.
     const bodyEnd = Math.max(open.bodyStart, end, inner?.body.end ?? 0);
     const counted = bodyEnd > end ? this.#lines : lines;
+    const body = { start: open.bodyStart, end: bodyEnd };
+    const counts = { body, lines: counted - open.linesBefore };
+    const isBare = content.type === 'multipart' && open.children.length === 0;
     const part: Part = {
       header: { start: open.headerStart, end: open.bodyStart },
-      body: { start: open.bodyStart, end: bodyEnd },
-      lines: counted - open.linesBefore,
+      ...counts,
       type: content.type,
       subtype: content.subtype,
       parameters: content.parameters,
@@ -269,7 +271,7 @@ export class MimeScanner {
       disposition: content.disposition,
       language: content.language,
       location: content.location,
-      children: open.children,
+      children: isBare ? [onlyText(counts, content.encoding)] : open.children,
       message: open.message,
     };
     const parent = this.#stack.at(-1);
@@ -303,6 +305,29 @@ export class MimeScanner {
       ({ boundary }) => boundary !== null && (boundary.startsWith(line) || line.startsWith(boundary)),
     );
   }
+}
+
+/**
+ * A multipart without any boundary, as broken writers make: all it has is text, which people must be able to read and
+ * find. The grammar of BODYSTRUCTURE wants a part there anyway.
+ */
+function onlyText(counts: Pick<Part, 'body' | 'lines'>, encoding: string): Part {
+  return {
+    header: { start: counts.body.start, end: counts.body.start },
+    ...counts,
+    type: 'text',
+    subtype: 'plain',
+    parameters: {},
+    encoding,
+    id: null,
+    description: null,
+    md5: null,
+    disposition: null,
+    language: [],
+    location: null,
+    children: [],
+    message: null,
+  };
 }
 
 /** An encoded message is against the rules (RFC 2046 5.2.1) and cannot be described by offsets: it is not looked into. */

@@ -112,7 +112,11 @@ describe('messages that are not as they should be', () => {
       `${MIXED}--x \t\n\nhello\n--x-- \n`,
       { 'multipart/mixed': [{ 'text/plain': 'hello' }] },
     ],
-    ['no parts', `${MIXED}hello\n--x--\n`, { 'multipart/mixed': [] }],
+    [
+      'no parts: what there is can be read',
+      `${MIXED}hello\n--x--\n`,
+      { 'multipart/mixed': [{ 'text/plain': 'hello\r\n--x--\r\n' }] },
+    ],
     [
       'an empty part',
       `${MIXED}--x\n--x\n\n--x--\n`,

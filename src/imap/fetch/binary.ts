@@ -59,7 +59,8 @@ async function print(
   if (part === 'all') {
     const start = Math.min(partial?.start ?? 0, message.message.size);
     const end = partial ? Math.min(start + partial.length, message.message.size) : message.message.size;
-    return { head, ...(await message.octets({ start, end })) };
+    const nul = await hasNul((await message.octets({ start, end })).chunks);
+    return { head, ...(await message.octets({ start, end })), literal8: nul };
   }
   // Decoded twice, for a literal says its size first: once to count, once to send.
   const { size, nul } = await measure(message, part, partial);
@@ -78,6 +79,12 @@ async function measure(
     nul ||= chunk.includes(0);
   }
   return { size, nul };
+}
+
+/** A file that another program put there may hold NULs, which only a literal8 may (RFC 3516 4.4). */
+async function hasNul(chunks: AsyncIterable<Uint8Array>): Promise<boolean> {
+  for await (const chunk of chunks) if (chunk.includes(0)) return true;
+  return false;
 }
 
 async function* cut(
