@@ -15,41 +15,48 @@ export interface Octets {
   readonly chunks: AsyncIterable<Uint8Array>;
 }
 
-export interface FetchedMessageOptions {
+/** Where the messages of one FETCH are. */
+export interface Mailbox {
   readonly store: AccountStore;
-  readonly mailbox: MailboxId;
-  readonly message: Message;
-  readonly flags: string;
-  readonly summary: Summary | undefined;
-  readonly header: Uint8Array | undefined;
+  readonly id: MailboxId;
 }
 
 export class FetchedMessage {
   readonly message: Message;
   /** `(\Seen …)` */
   readonly flags: string;
-  readonly #options: FetchedMessageOptions;
+  readonly #mailbox: Mailbox;
+  readonly #summary: Summary | undefined;
+  readonly #header: Uint8Array | undefined;
   #structure: Promise<Part> | null = null;
   #whole: Promise<Buffer> | null = null;
 
-  constructor(options: FetchedMessageOptions) {
-    this.#options = options;
-    this.message = options.message;
-    this.flags = options.flags;
+  constructor(
+    mailbox: Mailbox,
+    message: Message,
+    flags: string,
+    summary: Summary | undefined,
+    header: Uint8Array | undefined,
+  ) {
+    this.#mailbox = mailbox;
+    this.message = message;
+    this.flags = flags;
+    this.#summary = summary;
+    this.#header = header;
   }
 
   get summary(): Summary {
-    return this.#options.summary ?? this.#gone();
+    return this.#summary ?? this.#gone();
   }
 
   /** The header block with its blank line. */
   get header(): Uint8Array {
-    return this.#options.header ?? this.#gone();
+    return this.#header ?? this.#gone();
   }
 
   structure(): Promise<Part> {
-    const { store, mailbox, message } = this.#options;
-    this.#structure ??= store.structure(mailbox, message.uid);
+    const { store, id } = this.#mailbox;
+    this.#structure ??= store.structure(id, this.message.uid);
     return this.#structure;
   }
 
@@ -79,10 +86,10 @@ export class FetchedMessage {
   }
 
   async #open(span: Span): Promise<AsyncIterable<Uint8Array>> {
-    const { store, mailbox, message } = this.#options;
+    const { store, id } = this.#mailbox;
     for (let attempt = 1; ; attempt++) {
       try {
-        const raw: RawMessage = await store.raw(mailbox, message.uid);
+        const raw: RawMessage = await store.raw(id, this.message.uid);
         return await begun(raw.read(span));
       } catch (error) {
         if (error instanceof StoreError || attempt === ATTEMPTS) throw error;

@@ -8,6 +8,8 @@ import type { LineConnection } from '../net/connection.ts';
 
 /** So much is gathered before it is written: 32 KB strings go out several times faster than lines. */
 const CHUNK = 32 * 1024;
+/** A command that prints for so long (ms) lets others have their turn. */
+const TURN = 5;
 /** Literals from here on are written as buffers of their own, not copied into a string. */
 const LARGE = 16 * 1024;
 
@@ -15,6 +17,8 @@ export class Output {
   readonly #connection: LineConnection;
   #pending = '';
   #bytes = 0;
+  /** Since when nobody else had a turn. */
+  #since = 0;
 
   constructor(connection: LineConnection) {
     this.#connection = connection;
@@ -59,6 +63,10 @@ export class Output {
     this.#pending = '';
     this.#bytes += text.length;
     await this.#connection.write(text);
+    if (text.length < CHUNK || performance.now() - this.#since < TURN) return;
+    // A peer that reads as fast as we write would keep everybody else waiting.
+    await new Promise((resolve) => setImmediate(resolve));
+    this.#since = performance.now();
   }
 }
 

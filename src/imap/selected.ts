@@ -85,8 +85,12 @@ export class Selected {
     return this.#uids[n - 1] as Uid;
   }
 
-  /** The sequence number of a UID; 0 when it is not in the view. */
-  sequenceOf(uid: number): number {
+  /**
+   * The sequence number of a UID; 0 when it is not in the view.
+   * @param guess looked at first: whoever goes through the view knows what comes next
+   */
+  sequenceOf(uid: number, guess = 0): number {
+    if (guess > 0 && guess <= this.#count && this.#uids[guess - 1] === uid) return guess;
     const index = this.#lowerBound(uid);
     return index < this.#count && this.#uids[index] === uid ? index + 1 : 0;
   }
@@ -119,6 +123,7 @@ export class Selected {
   }
 
   isRecent(uid: number): boolean {
+    if (this.#recent.length === 0) return false;
     return this.#recent.some((range) => uid >= range.first && uid <= range.last);
   }
 

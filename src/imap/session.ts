@@ -38,6 +38,13 @@ export class Session implements ImapSession {
   #store: AccountStore | null = null;
   #selected: Selected | null = null;
   #unwatch: (() => void) | null = null;
+  /** Most messages have the same flags as the one before. */
+  #lastFlags: {
+    readonly flags: readonly string[];
+    readonly recent: boolean;
+    readonly selected: Selected | null;
+    readonly text: string;
+  } | null = null;
   #errors = 0;
   #authFailures = 0;
   #ran = 0;
@@ -193,11 +200,15 @@ export class Session implements ImapSession {
 
   flagList(message: Message): string {
     const selected = this.#selected;
-    if (selected?.hasNewKeywords(message.flags))
-      for (const line of flagLines(selected)) this.out.untagged(line);
+    const { flags } = message;
     // IMAP4rev2 knows no \Recent (RFC 9051 appendix E, 12).
     const recent = selected?.isRecent(message.uid) === true && !this.#enabled.has('IMAP4rev2');
-    return this.world.flagText.of(message.flags, recent);
+    const last = this.#lastFlags;
+    if (last?.flags === flags && last.recent === recent && last.selected === selected) return last.text;
+    if (selected?.hasNewKeywords(flags)) for (const line of flagLines(selected)) this.out.untagged(line);
+    const text = this.world.flagText.of(flags, recent);
+    this.#lastFlags = { flags, recent, selected, text };
+    return text;
   }
 
   flagsOf(message: Message, also: { readonly uid: boolean }): string {

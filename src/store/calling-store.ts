@@ -4,9 +4,11 @@ import type { Logger } from '../lib/logger.ts';
 import type { Piece } from '../lib/pieces.ts';
 import type { RawMessage } from '../mail/raw-message.ts';
 import type { Part } from '../message/structure.ts';
+import { ChangeFeed } from './change-feed.ts';
 import type { StoredChange } from './maildir/account.ts';
 import type { Released, ReleaseOptions } from './maildir/dovecot/release.ts';
 import { type PackedMessages, unpack } from './packed-messages.ts';
+import { type PackedSummaries, unpackSummaries } from './packed-summaries.ts';
 import type { Limits } from './quota.ts';
 import type { Incoming, Used } from './service.ts';
 import {
@@ -26,7 +28,9 @@ import {
   type SearchCriteria,
   type SpecialUse,
   StoreError,
+  SUMMARY_PARTS,
   type Summary,
+  type SummaryPart,
   type Uid,
   type UidPair,
   type UidRange,
@@ -58,34 +62,33 @@ export interface Calls {
 /** An account's limits, asked at each delivery, APPEND and COPY; null is no limit. */
 export type QuotaOf = (account: AccountId) => Promise<Limits | null>;
 
-type Listener = (change: Change) => void;
+type Watch = AccountStore['watch'];
 
 export class CallingStore implements MailStore {
   readonly #calls: Calls;
   readonly #quotaOf: QuotaOf;
-  readonly #listeners = new Map<AccountId, Set<Listener>>();
+  readonly #feed: ChangeFeed;
 
   constructor(calls: Calls, quotaOf: QuotaOf, log: Logger) {
     this.#calls = calls;
     this.#quotaOf = quotaOf;
-    calls.onChange((account, stored) => {
-      const listeners = this.#listeners.get(account);
-      if (!listeners) return;
-      const change = toChange(stored);
-      for (const listener of [...listeners]) {
-        try {
-          listener(change);
-        } catch (error) {
-          // One session's mistake is not the next one's.
-          log.error({ err: error, account }, 'a listener to mailbox changes failed');
-        }
-      }
-    });
+    const told = (method: 'watch' | 'unwatch', account: AccountId, mailbox: MailboxId | null): void =>
+      void calls.call(account, method, { account, mailbox }).catch(closed);
+    this.#feed = new ChangeFeed(
+      {
+        watch: (account, mailbox) => told('watch', account, mailbox),
+        unwatch: (account, mailbox) => told('unwatch', account, mailbox),
+      },
+      log,
+    );
+    calls.onChange((account, stored) => this.#feed.announce(account, stored));
   }
 
   async account(id: AccountId): Promise<AccountStore> {
     await this.#calls.call(id, 'open', { account: id });
-    return new CallingAccount(id, this.#calls, this.#quotaOf, (listener) => this.#watch(id, listener));
+    return new CallingAccount(id, this.#calls, this.#quotaOf, (listener, mailbox) =>
+      this.#feed.watch(id, listener, mailbox ?? null),
+    );
   }
 
   async deliver(delivery: Delivery): Promise<{ readonly mailbox: MailboxId; readonly uid: Uid }> {
@@ -118,7 +121,7 @@ export class CallingStore implements MailStore {
   }
 
   async remove(id: AccountId): Promise<void> {
-    this.#listeners.delete(id);
+    this.#feed.forget(id);
     await this.#calls.call(id, 'remove', { account: id });
   }
 
@@ -133,26 +136,8 @@ export class CallingStore implements MailStore {
   }
 
   async close(): Promise<void> {
-    this.#listeners.clear();
+    this.#feed.close();
     await this.#calls.close();
-  }
-
-  #watch(id: AccountId, listener: Listener): () => void {
-    let listeners = this.#listeners.get(id);
-    if (!listeners) {
-      listeners = new Set();
-      this.#listeners.set(id, listeners);
-      void this.#calls.call(id, 'watch', { account: id }).catch(closed);
-    }
-    // The same function may watch twice.
-    const own: Listener = (change) => listener(change);
-    listeners.add(own);
-    return () => {
-      const current = this.#listeners.get(id);
-      if (!current?.delete(own) || current.size > 0) return;
-      this.#listeners.delete(id);
-      void this.#calls.call(id, 'unwatch', { account: id }).catch(closed);
-    };
   }
 }
 
@@ -162,9 +147,9 @@ class CallingAccount implements AccountStore {
   readonly account: AccountId;
   readonly #calls: Calls;
   readonly #quotaOf: QuotaOf;
-  readonly #watch: (listener: Listener) => () => void;
+  readonly #watch: Watch;
 
-  constructor(account: AccountId, calls: Calls, quotaOf: QuotaOf, watch: (listener: Listener) => () => void) {
+  constructor(account: AccountId, calls: Calls, quotaOf: QuotaOf, watch: Watch) {
     this.account = account;
     this.#calls = calls;
     this.#quotaOf = quotaOf;
@@ -250,7 +235,9 @@ class CallingAccount implements AccountStore {
     parts: readonly SummaryPart[] = SUMMARY_PARTS,
   ): AsyncGenerator<readonly Summary[]> {
     const asked = [...uids].sort((a, b) => a - b);
-    for await (const packed of this.#inBatches<PackedSummaries>('summaries', mailbox, asked, SUMMARIES, { parts }))
+    for await (const packed of this.#inBatches<PackedSummaries>('summaries', mailbox, asked, SUMMARIES, {
+      parts,
+    }))
       if (packed.uids.length > 0) yield unpackSummaries(packed);
   }
 
@@ -337,8 +324,8 @@ class CallingAccount implements AccountStore {
     return this.#call('refresh', { mailbox });
   }
 
-  watch(listener: Listener): () => void {
-    return this.#watch(listener);
+  watch(listener: (change: Change) => void, mailbox?: MailboxId): () => void {
+    return this.#watch(listener, mailbox);
   }
 
   #call<T>(method: string, argument: object = {}, transfer?: readonly Transferable[]): Promise<T> {
@@ -395,17 +382,6 @@ function pack(pieces: readonly Piece[]): { content: Piece[]; transfer: ArrayBuff
   }
   end();
   return { content, transfer };
-}
-
-function toChange(stored: StoredChange): Change {
-  switch (stored.type) {
-    case 'added':
-    case 'flags':
-      return { type: stored.type, mailbox: stored.mailbox, messages: unpack(stored.messages) };
-    case 'expunged':
-    case 'mailbox':
-      return stored;
-  }
 }
 
 function firstOf(messages: PackedMessages): Message {

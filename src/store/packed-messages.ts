@@ -6,7 +6,9 @@ import type { EmailId, Flag, MailboxId, Message, ModSeq, Uid } from './store.ts'
  */
 
 /** uid, modseq, flag bits, internal date, saved date, size, and the two halves of the email id. */
-const STRIDE = 8;
+export const STRIDE = 8;
+/** Where in a row these are. */
+export const AT: { readonly uid: 0; readonly modSeq: 1; readonly flags: 2 } = { uid: 0, modSeq: 1, flags: 2 };
 
 export interface PackedMessages {
   readonly mailbox: MailboxId;
@@ -30,7 +32,6 @@ export function pack(
   messages: readonly Packable[],
 ): PackedMessages {
   const rows = new Float64Array(messages.length * STRIDE);
-  const flagSets = new Map<number, readonly Flag[]>();
   let at = 0;
   for (const message of messages) {
     rows[at] = message.uid;
@@ -42,7 +43,21 @@ export function pack(
     rows[at + 6] = message.emailHigh;
     rows[at + 7] = message.emailLow;
     at += STRIDE;
-    if (!flagSets.has(message.flags)) flagSets.set(message.flags, folder.flagSet(message.flags));
+  }
+  return packRows(folder, rows);
+}
+
+/** Rows that are numbers already. */
+export function packRows(
+  folder: { readonly mailbox: MailboxId; flagSet(bits: number): readonly Flag[] },
+  rows: Float64Array<ArrayBuffer>,
+): PackedMessages {
+  const flagSets = new Map<number, readonly Flag[]>();
+  for (let at = AT.flags, last = -1; at < rows.length; at += STRIDE) {
+    const bits = rows[at] ?? 0;
+    if (bits === last) continue;
+    last = bits;
+    if (!flagSets.has(bits)) flagSets.set(bits, folder.flagSet(bits));
   }
   return { mailbox: folder.mailbox, rows, flagSets: [...flagSets] };
 }

@@ -99,7 +99,11 @@ export function storeService(options: OpenAccountsOptions): {
   /** When the last batch was taken in (ms). */
   let flushed = 0;
 
-  const on = <T>({ account }: To, work: (account: MaildirAccount) => T): T => accounts.run(account, work);
+  const on = <T>(to: To & { readonly mailbox?: MailboxId | null }, work: (account: MaildirAccount) => T): T =>
+    accounts.run(to.account, (account) => {
+      if (to.mailbox) accounts.glance(account, to.mailbox);
+      return work(account);
+    });
 
   /** Reading messages for the first time takes a while each. */
   const inSteps = <T>(
@@ -291,13 +295,17 @@ export function storeService(options: OpenAccountsOptions): {
       }),
 
     summaries: async (to: Uids & { readonly parts: readonly SummaryPart[] }): Promise<unknown> => {
-      const known = on(to, (account) => knownSummaries(account, account.folder(to.mailbox), to.uids, to.parts));
+      const known = on(to, (account) =>
+        knownSummaries(account, account.folder(to.mailbox), to.uids, to.parts),
+      );
       let rows = known;
       if (known.length < to.uids.length) {
         const there = new Set(known.map(([uid]) => uid));
         const uids = to.uids.filter((uid) => !there.has(uid));
         const made = await inSteps({ ...to, uids }, readSummaries);
-        const others = made.map((summary): SummaryRow => [summary.uid, ...to.parts.map((part) => summary[part])]);
+        const others = made.map(
+          (summary): SummaryRow => [summary.uid, ...to.parts.map((part) => summary[part])],
+        );
         rows = [...known, ...others].sort((a, b) => a[0] - b[0]);
       }
       const packed = packSummaries(to.parts, rows);
@@ -377,13 +385,15 @@ export function storeService(options: OpenAccountsOptions): {
         else account.rules.admit('append', more, account.usage, to.quota, account.folder(to.mailbox));
       }),
 
-    refresh: (to: In): void => on(to, (account) => accounts.refresh(account, account.folder(to.mailbox))),
+    refresh: (to: In): void => on(to, (account) => accounts.look(account, account.folder(to.mailbox))),
 
     keepHouse: (to: To): Promise<'kept' | 'nothing'> => accounts.keepHouse(to.account, others),
 
-    watch: (to: To): void => accounts.watch(to.account),
+    /** Without a mailbox: the account as a whole, before any of its mailboxes. */
+    watch: (to: To & { readonly mailbox: MailboxId | null }): void => accounts.watch(to.account, to.mailbox),
 
-    unwatch: (to: To): void => accounts.unwatch(to.account),
+    unwatch: (to: To & { readonly mailbox: MailboxId | null }): void =>
+      accounts.unwatch(to.account, to.mailbox),
 
     remove: (to: To): void => accounts.remove(to.account),
 

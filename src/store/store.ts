@@ -60,6 +60,9 @@ export interface Summary {
   readonly bodyStructure: string;
 }
 
+export type SummaryPart = 'envelope' | 'body' | 'bodyStructure';
+export const SUMMARY_PARTS: readonly SummaryPart[] = ['envelope', 'body', 'bodyStructure'];
+
 /** One account's mail. UIDs only: sequence numbers belong to an IMAP session, not to the store. */
 export interface AccountStore {
   readonly account: AccountId;
@@ -84,10 +87,16 @@ export interface AccountStore {
   ): Promise<Message>;
   /** All UIDs of the mailbox, ascending. */
   uids(id: MailboxId): Promise<Uint32Array>;
+  /** The lowest UID without \Seen; null when there is none. */
+  firstUnseen(id: MailboxId): Promise<Uid | null>;
   /** Ascending by UID, in batches; with `since`, only those with a higher MODSEQ. */
   messages(id: MailboxId, ranges: readonly UidRange[], since?: ModSeq): AsyncIterable<readonly Message[]>;
-  /** Ascending by UID, in batches; UIDs that are gone are left out. */
-  summaries(id: MailboxId, uids: readonly Uid[]): AsyncIterable<readonly Summary[]>;
+  /** Ascending by UID, in batches; UIDs that are gone are left out. Parts that are not asked for are empty. */
+  summaries(
+    id: MailboxId,
+    uids: readonly Uid[],
+    parts?: readonly SummaryPart[],
+  ): AsyncIterable<readonly Summary[]>;
   /** The whole header block (with its blank line) of each, in batches; UIDs that are gone are left out. */
   headers(
     id: MailboxId,

@@ -157,6 +157,12 @@ export class MemoryAccount implements AccountStore {
     return Uint32Array.from(this.#box(id).messages.keys());
   }
 
+  async firstUnseen(id: MailboxId): Promise<Uid | null> {
+    for (const { message } of this.#box(id).messages.values())
+      if (!message.flags.includes('\\Seen')) return message.uid;
+    return null;
+  }
+
   async *messages(id: MailboxId, ranges: readonly UidRange[], since = 0): AsyncGenerator<readonly Message[]> {
     const found = this.#in(this.#box(id), ranges).filter(({ message }) => message.modSeq > since);
     for (let i = 0; i < found.length; i += 100) yield found.slice(i, i + 100).map(({ message }) => message);

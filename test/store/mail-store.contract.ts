@@ -554,6 +554,20 @@ export function mailStoreContract(name: string, make: () => Promise<Implementati
       expect((await mailbox('INBOX')).firstRecent).toBe(3);
     });
 
+    test('the first unseen message', async () => {
+      expect(await account.firstUnseen(inbox)).toBeNull();
+      for (const flags of [['\\Seen'], [], ['\\Flagged'], ['\\Seen']]) await append('x', flags);
+      expect(await account.firstUnseen(inbox)).toBe(2);
+      await account.setFlags(inbox, [2 as Uid], { mode: 'add', flags: ['\\Seen'] });
+      expect(await account.firstUnseen(inbox)).toBe(3);
+      await account.expunge(inbox, [3 as Uid]);
+      expect(await account.firstUnseen(inbox)).toBeNull();
+      await append('y');
+      expect(await account.firstUnseen(inbox)).toBe(5);
+      await account.setFlags(inbox, [1 as Uid], { mode: 'remove', flags: ['\\Seen'] });
+      expect(await account.firstUnseen(inbox)).toBe(1);
+    });
+
     test('summaries, headers and structure; messages that are gone are left out', async () => {
       for (let i = 0; i < 3; i++) await append(`text ${i}`);
       const wanted = [1, 2, 3, 99] as Uid[];
@@ -562,6 +576,8 @@ export function mailStoreContract(name: string, make: () => Promise<Implementati
         expect(summaries.map(({ uid }) => uid)).toEqual([1, 2, 3]);
         expect(summaries[0]?.envelope).toContain('"Test"');
         expect(summaries[0]?.bodyStructure).toMatch(/^\("text" "plain"/i);
+        const [only] = await all(account.summaries(inbox, [2 as Uid], ['bodyStructure']));
+        expect(only).toEqual({ uid: 2, envelope: '', body: '', bodyStructure: summaries[1]?.bodyStructure });
         const headers = await all(account.headers(inbox, wanted));
         expect(headers.map(({ uid }) => uid)).toEqual([1, 2, 3]);
         expect(Buffer.from(headers[2]?.header ?? []).toString()).toMatch(/^From: .*\r\n\r\n$/s);

@@ -35,6 +35,7 @@ import {
   type SpecialUse,
   StoreError,
   type Summary,
+  type SummaryPart,
   type Uid,
   type UidPair,
   type UidRange,
@@ -227,6 +228,12 @@ class MemoryAccount implements AccountStore {
     return Uint32Array.from(this.#box(id).messages.keys());
   }
 
+  async firstUnseen(id: MailboxId): Promise<Uid | null> {
+    for (const { message } of this.#box(id).messages.values())
+      if (!message.flags.includes('\\Seen')) return message.uid;
+    return null;
+  }
+
   async *messages(
     id: MailboxId,
     ranges: readonly UidRange[],
@@ -237,10 +244,16 @@ class MemoryAccount implements AccountStore {
     if (found.length > 0) yield found;
   }
 
-  async *summaries(id: MailboxId, uids: readonly Uid[]): AsyncGenerator<readonly Summary[]> {
+  async *summaries(
+    id: MailboxId,
+    uids: readonly Uid[],
+    parts: readonly SummaryPart[] = ['envelope', 'body', 'bodyStructure'],
+  ): AsyncGenerator<readonly Summary[]> {
     yield this.#those(id, uids).map(({ message: { uid }, bytes }) => {
-      const { envelope, body, bodyStructure } = summarise(bytes);
-      return { uid, envelope, body, bodyStructure };
+      const summary = { uid, envelope: '', body: '', bodyStructure: '' };
+      const all = summarise(bytes);
+      for (const part of parts) summary[part] = all[part];
+      return summary;
     });
   }
 

@@ -1,16 +1,24 @@
 import { ConnectionLost } from '../../net/errors.ts';
-import type { Message, ModSeq, Summary, Uid, UidRange } from '../../store/store.ts';
+import {
+  type Message,
+  type ModSeq,
+  SUMMARY_PARTS,
+  type Summary,
+  type SummaryPart,
+  type Uid,
+  type UidRange,
+} from '../../store/store.ts';
 import { type Command, command, type ImapSession, type Ok } from '../command.ts';
 import { ImapBad, ImapNo } from '../errors.ts';
 import { fetchItems } from '../fetch/index.ts';
 import type { FetchAttribute, FetchItem, Literal } from '../fetch/item.ts';
-import { FetchedMessage } from '../fetched-message.ts';
+import { FetchedMessage, type Mailbox } from '../fetched-message.ts';
 import type { Parser } from '../parser.ts';
 import { tellVanished } from '../qresync.ts';
 import { normalise, type SequenceSet } from '../sequence-set.ts';
 
 /** Messages whose summaries or headers are in memory at a time. */
-const BATCH = 250;
+const BATCH = 500;
 /** Items of one command; each is printed for each message. */
 const MAX_ITEMS = 100;
 
@@ -127,61 +135,111 @@ function count({ selected }: ImapSession, ranges: readonly UidRange[]): number {
   return messages;
 }
 
+/** What had to be loaded for some messages. */
+interface Details {
+  /** Ascending by UID, as the messages are. */
+  readonly summaries: readonly Summary[];
+  readonly headers: ReadonlyMap<Uid, Uint8Array>;
+}
+
+const NO_DETAILS: Details = { summaries: [], headers: new Map() };
+
 /** Prints FETCH responses, batch by batch. */
 class Printer {
   /** A message went while it was printed. */
   gone = false;
   readonly batch: number;
   readonly #session: ImapSession;
+  readonly #mailbox: Mailbox;
   readonly #attributes: readonly FetchAttribute[];
   /** Who gets this response knows all that a later one about the same change would say. */
   readonly #tellsFlags: boolean;
   /** Names of the items that are asked for. */
   readonly #shown: ReadonlySet<string>;
-  readonly #summaries: boolean;
+  readonly #parts: readonly SummaryPart[];
   readonly #headers: boolean;
   readonly #setsSeen: boolean;
+  /** The sequence number of the message before. */
+  #sequence = 0;
 
   constructor(session: ImapSession, args: Arguments) {
     this.#session = session;
+    this.#mailbox = { store: session.store, id: session.selected.id };
     this.#attributes = args.items.map((wanted) => wanted.attribute);
     this.#shown = new Set(args.items.map((wanted) => wanted.name));
     this.#tellsFlags =
       this.#shown.has('FLAGS') && (this.#shown.has('MODSEQ') || !session.enabled.has('CONDSTORE'));
-    this.#summaries = this.#attributes.some((attribute) => attribute.needs === 'summary');
-    this.#headers = this.#attributes.some((attribute) => attribute.needs === 'header');
+    const needs = new Set(this.#attributes.map((attribute) => attribute.needs));
+    this.#parts = SUMMARY_PARTS.filter((part) => needs.has(part));
+    this.#headers = needs.has('header');
     this.#setsSeen =
       session.selected.access === 'read-write' && this.#attributes.some((attribute) => attribute.seen);
-    const plain = !this.#summaries && !this.#headers && !this.#setsSeen;
-    this.batch = plain ? Number.MAX_SAFE_INTEGER : BATCH;
+    this.batch = this.#setsSeen ? BATCH : Number.MAX_SAFE_INTEGER;
   }
 
   async print(found: readonly Message[]): Promise<void> {
-    const { store, selected, out } = this.#session;
-    const known = found.filter((message) => selected.sequenceOf(message.uid) > 0);
     const newlySeen = new Set<Uid>();
-    const messages = this.#setsSeen ? await this.#see(known, newlySeen) : known;
-    const uids = messages.map((message) => message.uid);
-    const summaries = new Map<Uid, Summary>();
-    if (this.#summaries)
-      for await (const batch of store.summaries(selected.id, uids))
-        for (const summary of batch) summaries.set(summary.uid, summary);
-    const headers = new Map<Uid, Uint8Array>();
-    if (this.#headers)
-      for await (const batch of store.headers(selected.id, uids))
-        for (const { uid, header } of batch) headers.set(uid, header);
+    const messages = this.#setsSeen ? await this.#see(found.filter(this.#isInView), newlySeen) : found;
+    if (this.#parts.length === 0 && !this.#headers) {
+      await this.#printThese(messages, NO_DETAILS, newlySeen);
+      return;
+    }
+    let batch = messages.slice(0, BATCH);
+    let loading = this.#load(batch);
+    for (let at = BATCH; batch.length > 0; at += BATCH) {
+      const details = await loading;
+      const next = messages.slice(at, at + BATCH);
+      // On its way while this one is printed.
+      loading = this.#load(next);
+      await this.#printThese(batch, details, newlySeen);
+      batch = next;
+    }
+  }
 
+  readonly #isInView = ({ uid }: Message): boolean => this.#session.selected.sequenceOf(uid) > 0;
+
+  #load(messages: readonly Message[]): Promise<Details> {
+    const details = this.#details(messages);
+    // It may fail before anybody waits for it.
+    details.catch(() => undefined);
+    return details;
+  }
+
+  async #details(messages: readonly Message[]): Promise<Details> {
+    if (messages.length === 0) return NO_DETAILS;
+    const { store, id } = this.#mailbox;
+    const uids = messages.map((message) => message.uid);
+    const [summaries, headers] = await Promise.all([
+      this.#parts.length > 0 ? collected(store.summaries(id, uids, this.#parts)) : [],
+      this.#headers ? collected(store.headers(id, uids)) : [],
+    ]);
+    return { summaries, headers: new Map(headers.map(({ uid, header }) => [uid, header])) };
+  }
+
+  async #printThese(
+    messages: readonly Message[],
+    { summaries, headers }: Details,
+    newlySeen: ReadonlySet<Uid>,
+  ): Promise<void> {
+    const session = this.#session;
+    const { selected, out } = session;
+    let at = 0;
     for (const message of messages) {
-      const summary = summaries.get(message.uid);
-      const header = headers.get(message.uid);
-      if ((this.#summaries && !summary) || (this.#headers && !header)) {
+      const { uid } = message;
+      const sequence = selected.sequenceOf(uid, this.#sequence + 1);
+      if (sequence === 0) continue;
+      this.#sequence = sequence;
+      while ((summaries[at]?.uid ?? uid) < uid) at++;
+      const summary = summaries[at]?.uid === uid ? summaries[at] : undefined;
+      const header = headers.get(uid);
+      if ((this.#parts.length > 0 && !summary) || (this.#headers && !header)) {
         this.gone = true;
         continue;
       }
-      const flags = this.#session.flagList(message);
-      const fetched = new FetchedMessage({ store, mailbox: selected.id, message, flags, summary, header });
+      const flags = session.flagList(message);
+      const fetched = new FetchedMessage(this.#mailbox, message, flags, summary, header);
       if (this.#tellsFlags) selected.toldFlags(message);
-      const line = this.#line(fetched, newlySeen.has(message.uid));
+      const line = this.#line(sequence, fetched, newlySeen.has(uid));
       if (typeof line === 'string') out.add(line);
       else await line;
       if (out.full) await out.flush();
@@ -203,18 +261,17 @@ class Printer {
   }
 
   /** The response as a string, or a promise when something had to be read: then it has been added already. */
-  #line(fetched: FetchedMessage, seenNow: boolean): string | Promise<void> {
-    const sequence = this.#session.selected.sequenceOf(fetched.message.uid);
-    const values: (string | Promise<string | Literal>)[] = [];
-    let plain = true;
-    for (const attribute of this.#attributes) {
-      const value = attribute.print(fetched);
-      if (typeof value !== 'string') plain = false;
-      values.push(value);
-    }
-    if (seenNow) values.push(...this.#changes(fetched));
+  #line(sequence: number, fetched: FetchedMessage, seenNow: boolean): string | Promise<void> {
     const head = `* ${sequence} FETCH (`;
-    return plain ? `${head}${values.join(' ')})\r\n` : this.#stream(head, values);
+    let line = head;
+    const attributes = this.#attributes;
+    for (let at = 0; at < attributes.length; at++) {
+      const value = attributes[at]?.print(fetched) ?? '';
+      if (typeof value !== 'string') return this.#stream(line, value, at, fetched, seenNow);
+      line += at === 0 ? value : ` ${value}`;
+    }
+    if (seenNow) for (const change of this.#changes(fetched)) line += ` ${change}`;
+    return `${line})\r\n`;
   }
 
   /** What a message that got \Seen by this command must show beside what was asked for (RFC 7162 3.2.4). */
@@ -227,7 +284,17 @@ class Printer {
     return changes;
   }
 
-  async #stream(head: string, values: readonly (string | Promise<string | Literal>)[]): Promise<void> {
+  /** Goes on where a value comes that is not there yet. */
+  async #stream(
+    head: string,
+    first: Promise<string | Literal>,
+    place: number,
+    fetched: FetchedMessage,
+    seenNow: boolean,
+  ): Promise<void> {
+    const later = this.#attributes.slice(place + 1).map((attribute) => attribute.print(fetched));
+    const values: (string | Promise<string | Literal>)[] = [first, ...later];
+    if (seenNow) values.push(...this.#changes(fetched));
     const settled = await Promise.allSettled(values);
     const ready: (string | Literal)[] = [];
     let failure: unknown;
@@ -243,7 +310,7 @@ class Printer {
     const { out } = this.#session;
     out.add(head);
     for (const [i, value] of ready.entries()) {
-      if (i > 0) out.add(' ');
+      if (i > 0 || place > 0) out.add(' ');
       if (typeof value === 'string') out.add(value);
       else await this.#literal(value);
     }
@@ -272,6 +339,12 @@ class Printer {
 
 function isGone(error: unknown): boolean {
   return error instanceof Error && 'kind' in error && error.kind === 'expunged';
+}
+
+async function collected<T>(batches: AsyncIterable<readonly T[]>): Promise<readonly T[]> {
+  let all: readonly T[] = [];
+  for await (const batch of batches) all = all.length === 0 ? batch : [...all, ...batch];
+  return all;
 }
 
 /** Lets go of a file that was opened for nothing. */

@@ -65,13 +65,13 @@ async function open(session: ImapSession, args: Arguments, access: Access): Prom
   let selected: Selected | null = null;
   const unwatch = store.watch((change) => {
     if (selected) selected.hear(change);
-    else if (change.mailbox === found.id) heard.push(change);
-  });
+    else heard.push(change);
+  }, found.id);
   try {
     // In this order: what is counted later may be more than the mailbox says, never less (UIDNEXT, HIGHESTMODSEQ).
     const mailbox = await store.mailbox(args.path);
     if (mailbox?.id !== found.id) throw new ImapNo('No such mailbox', 'NONEXISTENT');
-    const uids = Uint32Array.from(await store.uids(mailbox.id));
+    const uids = await store.uids(mailbox.id);
     const recentFrom = access === 'read-write' ? await store.claimRecent(mailbox.id) : mailbox.firstRecent;
     selected = new Selected({ mailbox, uids, access, recentFrom });
     for (const change of heard) selected.hear(change);
@@ -108,9 +108,6 @@ async function describe(session: ImapSession, selected: Selected): Promise<void>
 /** The sequence number of the first message without \Seen; 0 when there is none. */
 async function firstUnseen(session: ImapSession, mailbox: Mailbox): Promise<number> {
   if (mailbox.unseen === 0) return 0;
-  for (const uid of await session.store.search(mailbox.id, { not: { flag: '\\Seen' } })) {
-    const sequence = session.selected.sequenceOf(uid);
-    if (sequence > 0) return sequence;
-  }
-  return 0;
+  const uid = await session.store.firstUnseen(mailbox.id);
+  return uid === null ? 0 : session.selected.sequenceOf(uid);
 }

@@ -20,7 +20,7 @@ export const internalDate: FetchItem = {
 
 export const envelope: FetchItem = {
   name: 'ENVELOPE',
-  parse: () => ({ needs: 'summary', print: ({ summary }) => `ENVELOPE ${summary.envelope}` }),
+  parse: () => ({ needs: 'envelope', print: ({ summary }) => `ENVELOPE ${summary.envelope}` }),
 };
 
 /** RFC 7162 3.1.4.2. */

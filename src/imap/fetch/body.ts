@@ -9,7 +9,7 @@ import { type PartialRange, parsePartial, parseSection, type Section, sectionSpa
 export const body: FetchItem = {
   name: 'BODY',
   parse(p) {
-    if (!p.tryTake('[')) return { needs: 'summary', print: ({ summary }) => `BODY ${summary.body}` };
+    if (!p.tryTake('[')) return { needs: 'body', print: ({ summary }) => `BODY ${summary.body}` };
     const section = parseSection(p);
     return { ...sectionAttribute(`BODY[${section.label}]`, section, parsePartial(p)), seen: true };
   },
@@ -25,7 +25,7 @@ export const bodyPeek: FetchItem = {
 
 export const bodyStructure: FetchItem = {
   name: 'BODYSTRUCTURE',
-  parse: () => ({ needs: 'summary', print: ({ summary }) => `BODYSTRUCTURE ${summary.bodyStructure}` }),
+  parse: () => ({ needs: 'bodyStructure', print: ({ summary }) => `BODYSTRUCTURE ${summary.bodyStructure}` }),
 };
 
 /** Octets of a section under a name; the names are the only difference between BODY[…] and RFC822.*. */

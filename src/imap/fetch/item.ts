@@ -1,3 +1,4 @@
+import type { SummaryPart } from '../../store/store.ts';
 import type { FetchedMessage } from '../fetched-message.ts';
 import type { Parser } from '../parser.ts';
 
@@ -14,7 +15,7 @@ export interface FetchItem {
 /** One item as one command wants it. */
 export interface FetchAttribute {
   /** What must be loaded from the index for it, for many messages at once. */
-  readonly needs?: 'summary' | 'header';
+  readonly needs?: SummaryPart | 'header';
   /** Sets \Seen (RFC 9051 6.4.5). */
   readonly seen?: true;
   /** `NAME value`, as a string of bytes or, when it is long, a literal. */

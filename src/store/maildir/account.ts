@@ -7,7 +7,7 @@ import type { DefaultFolder } from '../options.ts';
 import type { PackedMessages } from '../packed-messages.ts';
 import { QuotaRules, type Usage } from '../quota.ts';
 import { type Change, type MailboxId, StoreError } from '../store.ts';
-import { changedAt, DIRECTORY_MODE, exists, syncDirectory, toStoreError } from './disk.ts';
+import { changedAt, codeOf, DIRECTORY_MODE, exists, syncDirectory, toStoreError } from './disk.ts';
 import { UniqueNames } from './file-name.ts';
 import { type Keywords, keywordBit, MAX_KEYWORDS, newKeywords } from './flags.ts';
 import { CUR, type Folder, type NameOnDisk, NEW, nameOf, PLACES, type Place } from './folder.ts';
@@ -16,6 +16,7 @@ import { saveFolder } from './folder-row.ts';
 import { type Index, isDamaged, openIndex, removeIndex, SPAN } from './index.ts';
 import { recoverIntents } from './intents.ts';
 import { makeFolders } from './mailboxes.ts';
+import { type Roster, Rosters } from './roster.ts';
 import { scanFolder } from './scan.ts';
 import {
   readSubscriptions,
@@ -40,6 +41,8 @@ const BLOCK = 1000;
 const SPARE = 8;
 /** UIDs are 32 bits (RFC 9051 2.3.1.1). */
 const MAX_UID = 2 ** 32 - 2;
+/** What the system says when something in a folder is not as it should be; not of what is gone or does not fit. */
+const UNREADABLE: readonly string[] = ['EACCES', 'EPERM', 'ENOTDIR', 'EISDIR', 'EIO', 'ELOOP'];
 /** Coarser than the clock of any local file system; and of those that count in seconds. */
 const TICK = 20;
 const COARSE_TICK = 2000;
@@ -65,6 +68,8 @@ export interface AccountOptions {
   /** Limits of folders, and how exactly the quota is meant; without them there are none. */
   readonly rules?: QuotaRules;
   readonly onChange: (change: StoredChange) => void;
+  /** Of all accounts of the thread together; its own when it is alone. */
+  readonly rosters?: Rosters;
 }
 
 export class MaildirAccount {
@@ -94,9 +99,12 @@ export class MaildirAccount {
   listedAt = 0;
   /** When the Maildir itself had changed last when we read its folders. */
   treeTime = 0;
+  /** Folders that cannot be read, by directory, and why: the others go on without them. */
+  readonly unreadable: Map<string, string> = new Map();
   subscriptions: Subscriptions;
   #index: Index;
   readonly #onChange: (change: StoredChange) => void;
+  readonly #rosters: Rosters;
   #unannounced: StoredChange[] = [];
 
   constructor(options: AccountOptions) {
@@ -108,6 +116,7 @@ export class MaildirAccount {
     this.names = new UniqueNames(options.host, options.pid);
     this.rules = options.rules ?? NO_RULES;
     this.#onChange = options.onChange;
+    this.#rosters = options.rosters ?? new Rosters();
     this.#makeMaildir();
     // Written last when an account is furnished.
     const isFresh = !exists(`${this.maildir}/${SUBSCRIPTIONS_FILE}`);
@@ -167,6 +176,16 @@ export class MaildirAccount {
     return undefined;
   }
 
+  /** What sessions are told of a folder's messages. */
+  roster(folder: Folder): Roster {
+    return this.#rosters.of(this.#index, folder);
+  }
+
+  /** Rows of its messages were changed in a way that is not announced. */
+  dropRoster(folder: Folder): void {
+    this.#rosters.drop(folder);
+  }
+
   directoryOf(folder: { readonly dir: string }): string {
     return folder.dir === '' ? this.maildir : `${this.maildir}/${folder.dir}`;
   }
@@ -212,7 +231,11 @@ export class MaildirAccount {
       this.usedMessages += folder.total - (before[at]?.total ?? 0);
     });
     const changes = this.#unannounced.splice(announced);
-    for (const change of changes) this.#onChange(change);
+    for (const change of changes) {
+      const folder = this.folders.get(change.mailbox);
+      if (folder) this.#rosters.follow(folder, change);
+      this.#onChange(change);
+    }
     return result;
   }
 
@@ -317,7 +340,19 @@ export class MaildirAccount {
   /** All folders whose directories must be read are read. */
   settle(): void {
     for (const folder of this.folders.values()) if (folder.dirty) this.#scan(folder);
-    this.suspect = [...this.folders.values()].some(({ dirty }) => dirty);
+    // The others must have their mail: of what a folder holds that cannot be read, a second copy may come.
+    this.suspect = [...this.folders.values()].some(({ dirty, dir }) => dirty && !this.unreadable.has(dir));
+  }
+
+  /** True, and said once in the log, when `error` means that this folder alone cannot be used. */
+  isUnreadable(dir: string, error: unknown): boolean {
+    const code = codeOf(error) ?? '';
+    if (!UNREADABLE.includes(code)) return false;
+    const reason = error instanceof Error ? error.message : code;
+    if (this.unreadable.get(dir) !== reason)
+      this.log.error({ err: error, directory: dir }, 'a folder of the Maildir cannot be read');
+    this.unreadable.set(dir, reason);
+    return true;
   }
 
   saveSubscriptions(): void {
@@ -333,6 +368,7 @@ export class MaildirAccount {
       // What cannot be closed is thrown away just the same.
     }
     removeIndex(this.indexPath);
+    for (const folder of this.folders.values()) this.#rosters.drop(folder);
     this.folders.clear();
     this.byPath.clear();
     this.#unannounced = [];
@@ -343,6 +379,7 @@ export class MaildirAccount {
   /** @param wanted 'clean' only when nothing is `behind`; a folder that could not be read makes it unclean. */
   close(wanted: 'clean' | 'unclean'): void {
     const state = [...this.folders.values()].some(({ dirty }) => dirty) ? 'unclean' : wanted;
+    for (const folder of this.folders.values()) this.#rosters.drop(folder);
     if (!this.#index.clean && state === 'clean')
       this.write('later', [...this.folders.values()], () => undefined);
     this.#index.close(state);
@@ -383,11 +420,16 @@ export class MaildirAccount {
     this.settle();
   }
 
-  /** On a full disk people can still read what the index knows, and make room. */
+  /** On a full disk people can still read what the index knows, and make room; so it is with a folder in disorder. */
   #scan(folder: Folder): void {
     try {
       scanFolder(this, folder);
+      this.unreadable.delete(folder.dir);
     } catch (error) {
+      if (this.isUnreadable(folder.dir, error)) {
+        folder.dirty = true;
+        return;
+      }
       if (!(error instanceof StoreError && error.kind === 'disk-full')) throw error;
       folder.dirty = true;
       this.log.warn(

@@ -3,11 +3,12 @@ import { parseDate } from '../../message/date.ts';
 import { fieldValues } from '../../message/header.ts';
 import type { Part } from '../../message/structure.ts';
 import { type MessageSummary, Summariser } from '../../message/summary.ts';
-import { StoreError, type Summary, type Uid } from '../store.ts';
+import type { SummaryRow } from '../packed-summaries.ts';
+import { StoreError, type Summary, type SummaryPart, type Uid } from '../store.ts';
 import type { MaildirAccount } from './account.ts';
 import { isMissing } from './disk.ts';
 import type { Folder } from './folder.ts';
-import { forgetDerived } from './index.ts';
+import { forgetDerived, type Index } from './index.ts';
 import { bareLineFeeds, toCrlf } from './line-ends.ts';
 import { type MessageRow, rowOf } from './message-row.ts';
 import { scanFolder } from './scan.ts';
@@ -45,6 +46,46 @@ export function readMessage(account: MaildirAccount, folder: Folder, uid: number
     if (bytes.length !== row.size) return { ...corrected(account, folder, row, path), path };
     return { size: row.size, bytes: new Uint8Array(bytes), path, lf: row.lf === 1 };
   });
+}
+
+const COLUMNS: Readonly<Record<SummaryPart, string>> = {
+  envelope: 'envelope',
+  body: 'body',
+  bodyStructure: 'body_structure',
+};
+
+/** The parts of those summaries that are there already; `uids` and what comes back ascend. */
+export function knownSummaries(
+  { index }: MaildirAccount,
+  folder: Folder,
+  uids: readonly number[],
+  parts: readonly SummaryPart[],
+): SummaryRow[] {
+  const columns = ['id', ...parts.map((part) => COLUMNS[part])].join(', ');
+  const first = uids[0] ?? 0;
+  const last = uids.at(-1) ?? -1;
+  // Reading a stretch costs less than asking for each, unless most of it is not wanted.
+  const rows =
+    last - first < uids.length * 2
+      ? index
+          .prepare<[number, ...string[]]>(
+            `SELECT ${columns} FROM summaries WHERE id BETWEEN ? AND ? ORDER BY id`,
+          )
+          .all(folder.id(first), folder.id(last))
+      : uids.flatMap((uid) => {
+          const row = index
+            .prepare<[number, ...string[]]>(`SELECT ${columns} FROM summaries WHERE id = ?`)
+            .get(folder.id(uid));
+          return row ? [row] : [];
+        });
+  let wanted = 0;
+  const found: SummaryRow[] = [];
+  for (const row of rows) {
+    row[0] = folder.uidOf(row[0]);
+    while ((uids[wanted] ?? row[0]) < row[0]) wanted++;
+    if (uids[wanted] === row[0]) found.push(row);
+  }
+  return found;
 }
 
 /** What IMAP prints of each; what is not there is left out. */
@@ -144,17 +185,20 @@ export function keep(
   made: readonly [number, MessageSummary][],
 ): void {
   if (made.length === 0) return;
-  const { index } = account;
-  const summaries = index.prepare('INSERT OR REPLACE INTO summaries VALUES (?, ?, ?, ?, ?, ?)');
-  const headers = index.prepare('INSERT OR REPLACE INTO headers VALUES (?, ?)');
   account.write('later', [], () => {
-    for (const [uid, { envelope, body, bodyStructure, structure, header }] of made) {
-      const id = folder.id(uid);
-      const sent = header ? sentDate(header) : null;
-      summaries.run(id, sent, envelope, body, bodyStructure, JSON.stringify(structure));
-      if (header && header.length <= MAX_CACHED_HEADER) headers.run(id, header);
-    }
+    for (const [uid, summary] of made) keepSummary(account.index, folder.id(uid), summary);
   });
+}
+
+/** Inside a transaction. */
+export function keepSummary(index: Index, id: number, summary: MessageSummary): void {
+  const { envelope, body, bodyStructure, structure, header } = summary;
+  const sent = header ? sentDate(header) : null;
+  index
+    .prepare('INSERT OR REPLACE INTO summaries VALUES (?, ?, ?, ?, ?, ?)')
+    .run(id, sent, envelope, body, bodyStructure, JSON.stringify(structure));
+  if (header && header.length <= MAX_CACHED_HEADER)
+    index.prepare('INSERT OR REPLACE INTO headers VALUES (?, ?)').run(id, header);
 }
 
 function summarise(account: MaildirAccount, folder: Folder, uid: number): MessageSummary {
@@ -186,7 +230,7 @@ function* chunks(account: MaildirAccount, folder: Folder, uid: number): Generato
 }
 
 /** Looks once more when another program renamed the file. */
-function withFile<T>(
+export function withFile<T>(
   account: MaildirAccount,
   folder: Folder,
   uid: number,
@@ -224,6 +268,7 @@ function corrected(
     forgetDerived(index, { list: JSON.stringify([row.id]) });
     index.prepare('UPDATE indexed SET upto = min(upto, ?) WHERE folder = ?').run(row.id - 1, folder.row);
   });
+  account.dropRoster(folder);
   return { size: bytes.length, bytes: new Uint8Array(bytes), lf };
 }
 
