@@ -1,6 +1,7 @@
-import { availableParallelism } from 'node:os';
+import { availableParallelism, hostname } from 'node:os';
 import { join } from 'node:path';
 import { listAccounts } from './admin/accounts.ts';
+import { adoptionHandlers } from './admin/adopt.ts';
 import { ControlServer, controlPath } from './admin/control.ts';
 import { queueHandlers } from './admin/queue.ts';
 import type { QuotaCheck } from './checks/quota.ts';
@@ -34,6 +35,7 @@ import type { DeliveryAgent, NewMessage } from './queue/queue.ts';
 import { Scheduler, type SchedulerOptions } from './queue/scheduler.ts';
 import { SegmentQueue } from './queue/segment-queue.ts';
 import { DailyWalk } from './store/daily-walk.ts';
+import { MaildirStore } from './store/maildir-store.ts';
 import { accountLimits, type Limits } from './store/quota.ts';
 import { ThreadStore } from './store/thread-store.ts';
 import { Certificates, type CertificatesOptions } from './tls/certificates.ts';
@@ -175,6 +177,13 @@ export function openQueue(config: Config, surroundings: Surroundings): Promise<S
   return SegmentQueue.open({ directory: join(config.dataDir, 'queue') }, surroundings);
 }
 
+/** The mail of a data directory, for the command line while no daemon runs; without quotas. */
+export function openStore(config: Config, { log, clock }: Surroundings): MaildirStore {
+  const { dataDir: directory, store: settings } = config;
+  const options = { directory, settings, clock, log, host: hostname(), pid: process.pid };
+  return new MaildirStore(options, async () => null);
+}
+
 /** The directory of a configuration, for the daemon and for the command line beside it. */
 export function openDirectory(config: Config, clock: Clock, passwords: Passwords): SqliteDirectory {
   return new SqliteDirectory({
@@ -251,7 +260,8 @@ async function build(
     log,
   });
   onClose(() => walk.close());
-  const control = new ControlServer(controlPath(config.dataDir), queueHandlers(queue), log);
+  const handlers = { ...queueHandlers(queue), ...adoptionHandlers(store) };
+  const control = new ControlServer(controlPath(config.dataDir), handlers, log);
   onClose(() => control.close());
   await control.listen();
   const close = async (): Promise<void> => {};

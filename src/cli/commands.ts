@@ -1,3 +1,4 @@
+import { adoptCommand, releaseCommand } from './adopt-command.ts';
 import { checkConfig } from './check-config.ts';
 import type { CliCommand } from './command.ts';
 import { accountCommand, aliasCommand, domainCommand } from './directory-command.ts';
@@ -13,5 +14,7 @@ export const commands: readonly CliCommand[] = [
   accountCommand,
   aliasCommand,
   queueCommand,
+  adoptCommand,
+  releaseCommand,
   versionCommand,
 ];

@@ -5,6 +5,7 @@ const EXPECTED = new Set([
   'DirectoryError',
   'ListenError',
   'StartError',
+  'StoreError',
   'TlsError',
 ]);
 
