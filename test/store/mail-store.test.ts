@@ -15,6 +15,8 @@ const quota = async (id: string): Promise<Limits | null> => {
   return id.startsWith('few') ? { storage: null, messages: fewMessages } : null;
 };
 const settings = storeOptions.parse({
+  // They would be messages too.
+  quotaWarnings: [],
   mailboxSizeLimit: [
     { folder: 'Limited/%', storage: '1000B' },
     { use: 'junk', messages: 2 },

@@ -33,13 +33,13 @@ function heard(type: Change['type'], work: () => void): Promise<Change> {
       clearTimeout(timer);
       stop();
       resolve(change);
-    });
+    }, inbox);
     account.refresh(inbox).then(work, reject);
   });
 }
 
 test('mail dropped into new/, read, moved away: an idle session hears of each', async () => {
-  const stop = account.watch(() => {});
+  const stop = account.watch(() => {}, inbox);
   const added = await heard('added', () =>
     writeFileSync(`${maildir()}/new/1.2.procmail`, 'Subject: hi\n\nthere\n'),
   );
@@ -58,7 +58,7 @@ test('mail dropped into new/, read, moved away: an idle session hears of each', 
 
 test('what we do ourselves is told once, not again when the file names follow', async () => {
   const changes: Change[] = [];
-  const stop = account.watch((change) => changes.push(change));
+  const stop = account.watch((change) => changes.push(change), inbox);
   await account.refresh(inbox);
   const { uid } = await account.append(inbox, message('x'), { flags: [], internalDate: 0 });
   await account.setFlags(inbox, [uid], { mode: 'add', flags: ['\\Seen'] });

@@ -1,124 +1,158 @@
-import { type FSWatcher, watch } from 'node:fs';
+import type { FSWatcher } from 'node:fs';
 import type { Clock } from '../../lib/clock.ts';
+import { pathOf } from '../mailbox-path.ts';
 import type { MailboxId } from '../store.ts';
 import type { MaildirAccount } from './account.ts';
 import { changedAt, exists } from './disk.ts';
 import { parseBase, splitName } from './file-name.ts';
 import { CUR, type Folder, NEW, type Place } from './folder.ts';
 import { rowOf } from './message-row.ts';
+import type { Notifier } from './notifier.ts';
 
 /**
- * The folders that sessions of one account look at, as the system tells of changes in them. Our own changes are told
- * too; they are recognised by the index agreeing with the file, and cost one look at it.
+ * The folders of one account that somebody listens to, and its tree, as the system tells of changes in them. Our own
+ * changes are told too; they are recognised by the index agreeing with the file, and cost one look at it. Where the
+ * system does not tell, `poll` finds changes by the times of the directories.
  */
 
-/** Folders watched at once; the one asked for longest ago gives way. */
-const MAX_WATCHED = 32;
+/** Folders that the system watches for one account; beyond that they are polled. */
+const MAX_WATCHED = 1000;
 /** Changes come in bursts: wait this long (ms) for the rest. */
 const QUIET = 40;
 /** Names looked at one by one; after more than that reading the directories is cheaper. */
 const MAX_NAMES = 64;
+/** A folder appears before its new/ and cur/ do: looked at again after so long (ms), so often. */
+const UNFINISHED = 200;
+const MAX_AGAIN = 10;
 
 interface Watched {
   /** new/ and cur/. */
   directories: readonly string[];
   times: readonly number[];
-  readonly watchers: readonly FSWatcher[];
+  watchers: readonly FSWatcher[];
   readonly names: Set<string>;
   waiting: boolean;
 }
 
+export interface WatchesOptions {
+  /** Opens it when it is closed. */
+  readonly account: () => MaildirAccount;
+  readonly maildir: string;
+  readonly clock: Clock;
+  readonly notifier: Notifier;
+  /** Is called when somebody else changed something in a folder. */
+  readonly look: (mailbox: MailboxId) => void;
+  /** Is called when somebody else made, renamed or removed a folder. */
+  readonly lookAtTree: () => void;
+}
+
 export class FolderWatches {
-  readonly #account: () => MaildirAccount;
-  readonly #clock: Clock;
-  readonly #look: (mailbox: MailboxId) => void;
+  readonly #options: WatchesOptions;
   readonly #watched = new Map<MailboxId, Watched>();
   readonly #closed = new AbortController();
+  #treeWatcher: FSWatcher | undefined;
+  #treeTime: number;
+  readonly #treeNames = new Set<string>();
+  #treeWaiting = false;
 
-  /**
-   * @param account opens it when it is closed
-   * @param look is called when somebody else changed something
-   */
-  constructor(account: () => MaildirAccount, clock: Clock, look: (mailbox: MailboxId) => void) {
-    this.#account = account;
-    this.#clock = clock;
-    this.#look = look;
+  constructor(options: WatchesOptions) {
+    this.#options = options;
+    const { maildir, notifier } = options;
+    this.#treeTime = changedAt(maildir);
+    this.#treeWatcher = notifier.watch(
+      maildir,
+      (name) => {
+        // Folders; what else lies there is ours.
+        if (name !== null && !/^\.[^.]/.test(name)) return;
+        if (this.#treeNames.size <= MAX_NAMES) this.#treeNames.add(name ?? '');
+        void this.#settleTree();
+      },
+      () => {
+        this.#treeWatcher?.close();
+        this.#treeWatcher = undefined;
+      },
+    );
   }
 
-  /** `told` from now on; `untold` where the system cannot, and at the very first time, when nothing was told yet. */
-  add(account: MaildirAccount, folder: Folder): 'told' | 'untold' {
-    const known = this.#watched.get(folder.mailbox);
-    if (known && known.watchers.length === 0) return 'untold';
-    if (known) {
-      this.#watched.delete(folder.mailbox);
-      this.#watched.set(folder.mailbox, known);
-      known.directories = directoriesOf(account, folder);
-      return 'told';
-    }
-    const names = new Set<string>();
-    const watchers: FSWatcher[] = [];
+  /** From now on; what happened before nobody was told, so a look must follow. */
+  add(account: MaildirAccount, folder: Folder): void {
+    const { mailbox } = folder;
+    if (this.#watched.has(mailbox)) return;
     const directories = directoriesOf(account, folder);
     const times = directories.map(changedAt);
-    const entry: Watched = { directories, times, watchers, names, waiting: false };
-    const { mailbox } = folder;
-    try {
-      for (const place of [NEW, CUR] as const) {
-        const watcher = watch(account.placeOf(folder, place), (_event, name) => {
-          if (names.size <= MAX_NAMES) names.add(`${place}${name ?? ''}`);
-          void this.#settle(mailbox, entry);
-        });
-        watcher.on('error', () => this.#drop(mailbox));
-        watchers.push(watcher);
-      }
-    } catch (error) {
-      // No more watches, or a file system without them: the poll has to do.
-      for (const watcher of watchers.splice(0)) watcher.close();
-      account.log.debug({ err: error, mailbox: folder.path }, 'folder cannot be watched');
-    }
+    const entry: Watched = { directories, times, watchers: [], names: new Set(), waiting: false };
     this.#watched.set(mailbox, entry);
-    const [oldest] = this.#watched.keys();
-    if (this.#watched.size > MAX_WATCHED && oldest !== undefined) this.#drop(oldest);
-    return 'untold';
+    if (this.#watched.size > MAX_WATCHED) return;
+    const watchers: FSWatcher[] = [];
+    for (const place of [NEW, CUR] as const) {
+      const watcher = this.#options.notifier.watch(
+        account.placeOf(folder, place),
+        (name) => {
+          if (entry.names.size <= MAX_NAMES) entry.names.add(`${place}${name ?? ''}`);
+          void this.#settle(mailbox, entry);
+        },
+        () => untell(entry),
+      );
+      if (watcher) watchers.push(watcher);
+    }
+    entry.watchers = watchers;
+    // Half a folder is no help.
+    if (watchers.length < 2) untell(entry);
+  }
+
+  drop(mailbox: MailboxId): void {
+    const entry = this.#watched.get(mailbox);
+    this.#watched.delete(mailbox);
+    if (entry) untell(entry);
   }
 
   /** The system tells us of changes in this folder. */
-  tells(folder: Folder): boolean {
-    return (this.#watched.get(folder.mailbox)?.watchers.length ?? 0) > 0;
+  tells(mailbox: MailboxId): boolean {
+    return (this.#watched.get(mailbox)?.watchers.length ?? 0) > 0;
   }
 
-  /** Folders that have changed since the last time; the account may be closed, and stays so when none has. */
+  /** Somebody listens, but the system tells nothing. */
+  isPolled(mailbox: MailboxId): boolean {
+    return this.#watched.has(mailbox) && !this.tells(mailbox);
+  }
+
+  /** It may have another name since. */
+  moved(account: MaildirAccount, folder: Folder): void {
+    const entry = this.#watched.get(folder.mailbox);
+    if (entry) entry.directories = directoriesOf(account, folder);
+  }
+
+  /** What has changed since the last time; the account may be closed, and stays so when nothing has. */
   poll(): void {
+    const treeTime = changedAt(this.#options.maildir);
+    if (treeTime !== this.#treeTime) {
+      this.#treeTime = treeTime;
+      this.#options.lookAtTree();
+    }
     for (const [mailbox, entry] of this.#watched) {
       const times = entry.directories.map(changedAt);
       if (times.every((time, at) => time === entry.times[at])) continue;
       entry.times = times;
-      this.#look(mailbox);
+      this.#options.look(mailbox);
     }
   }
 
   close(): void {
     this.#closed.abort();
-    for (const mailbox of [...this.#watched.keys()]) this.#drop(mailbox);
-  }
-
-  #drop(mailbox: MailboxId): void {
-    for (const watcher of this.#watched.get(mailbox)?.watchers ?? []) watcher.close();
-    this.#watched.delete(mailbox);
+    this.#treeWatcher?.close();
+    for (const mailbox of [...this.#watched.keys()]) this.drop(mailbox);
   }
 
   async #settle(mailbox: MailboxId, entry: Watched): Promise<void> {
     if (entry.waiting) return;
     entry.waiting = true;
-    try {
-      await this.#clock.sleep(QUIET, this.#closed.signal);
-    } catch {
-      return;
-    }
+    if (!(await this.#quiet(QUIET))) return;
     entry.waiting = false;
     const names = [...entry.names];
     entry.names.clear();
+    if (this.#watched.get(mailbox) !== entry) return;
     try {
-      const account = this.#account();
+      const account = this.#options.account();
       const folder = account.folders.get(mailbox);
       if (!folder) return;
       if (names.length <= MAX_NAMES && !names.some((name) => isNews(account, folder, name))) return;
@@ -126,8 +160,46 @@ export class FolderWatches {
     } catch {
       // The index is damaged: looking at the folder finds that out, and heals it.
     }
-    this.#look(mailbox);
+    this.#options.look(mailbox);
   }
+
+  async #settleTree(): Promise<void> {
+    if (this.#treeWaiting) return;
+    this.#treeWaiting = true;
+    if (!(await this.#quiet(QUIET))) return;
+    for (let again = 0; this.#treeNames.size > 0; again++) {
+      const names = [...this.#treeNames];
+      this.#treeNames.clear();
+      const { maildir, account, lookAtTree } = this.#options;
+      const isFinished = (name: string): boolean =>
+        !exists(`${maildir}/${name}`) || exists(`${maildir}/${name}/cur`);
+      try {
+        const open = account();
+        const isKnown = (name: string): boolean => name !== '' && !isFolderNews(open, name);
+        if (names.length > MAX_NAMES || !names.every(isKnown)) lookAtTree();
+      } catch {
+        lookAtTree();
+      }
+      if (again >= MAX_AGAIN) break;
+      for (const name of names) if (!isFinished(name)) this.#treeNames.add(name);
+      if (this.#treeNames.size > 0 && !(await this.#quiet(UNFINISHED))) return;
+    }
+    this.#treeWaiting = false;
+  }
+
+  async #quiet(ms: number): Promise<boolean> {
+    try {
+      await this.#options.clock.sleep(ms, this.#closed.signal);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+}
+
+function untell(entry: Watched): void {
+  for (const watcher of entry.watchers) watcher.close();
+  entry.watchers = [];
 }
 
 function directoriesOf(account: MaildirAccount, folder: Folder): string[] {
@@ -145,4 +217,12 @@ function isNews(account: MaildirAccount, folder: Folder, event: string): boolean
   const row = uid?.validity === folder.uidValidity ? rowOf(account.index, folder, uid.uid) : undefined;
   if (row?.base === base) return !exists(account.fileOf(folder, row));
   return exists(`${account.placeOf(folder, place)}/${name}`);
+}
+
+/** @param name of a directory in the Maildir */
+function isFolderNews(account: MaildirAccount, name: string): boolean {
+  const path = pathOf(name);
+  if (path === undefined) return false;
+  const known = account.byPath.get(path)?.dir === name;
+  return known !== exists(`${account.maildir}/${name}/cur`);
 }

@@ -72,6 +72,8 @@ export class Folder implements FolderState {
   dirty = false;
   /** Not before this time, when only doubt asks for another look. */
   nextDoubt = 0;
+  /** When a command last looked for what nobody tells. */
+  glancedAt = 0;
   #flagSets = new Map<number, readonly Flag[]>();
 
   constructor(row: number, mailbox: MailboxId, state: FolderState) {

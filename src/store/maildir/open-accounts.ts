@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, renameSync } from 'node:fs';
+import { mkdirSync, readdirSync, renameSync, type watch } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import type { AccountId } from '../../directory/directory.ts';
 import type { Clock } from '../../lib/clock.ts';
@@ -15,6 +15,7 @@ import type { Folder } from './folder.ts';
 import { FolderWatches } from './folder-watches.ts';
 import { isHouseworkDue, keepHouse } from './housekeeping.ts';
 import { isDamaged } from './index.ts';
+import { Notifier } from './notifier.ts';
 import { QuotaWarnings } from './quota-warning.ts';
 import { Rosters } from './roster.ts';
 
@@ -29,6 +30,8 @@ const NAMES_FOLLOW = 100;
 const TRY_AGAIN = 5000;
 /** An account that nobody used for so long (ms) is closed; idle sessions still hear of changes. */
 const IDLE = 60_000;
+/** A folder that nobody tells us about is looked at by commands at most this often (ms). */
+const GLANCE = 1000;
 /** Accounts open at once in a thread: each holds a database and a handful of descriptors. */
 const MAX_OPEN = 300;
 
@@ -42,6 +45,8 @@ export interface OpenAccountsOptions {
   readonly host: string;
   readonly pid: number;
   readonly onChange: (account: AccountId, change: StoredChange) => void;
+  /** fs.watch, unless a test wants another. */
+  readonly watchDirectory?: typeof watch;
 }
 
 interface Open {
@@ -56,6 +61,7 @@ interface Open {
 export class OpenAccounts {
   readonly #options: OpenAccountsOptions;
   readonly #rules: QuotaRules;
+  readonly #notifier: Notifier;
   readonly #open = new Map<AccountId, Open>();
   readonly #watches = new Map<AccountId, FolderWatches>();
   readonly #removing = new Set<Promise<void>>();
@@ -66,6 +72,7 @@ export class OpenAccounts {
   constructor(options: OpenAccountsOptions) {
     this.#options = options;
     this.#rules = new QuotaRules(options.settings);
+    this.#notifier = new Notifier(options.settings.notify, options.log, options.watchDirectory);
     void this.#every(IDLE / 2, () => this.#closeIdle());
     void this.#every(options.settings.pollInterval, () => this.#poll());
     this.#emptyRemoved();
@@ -135,7 +142,8 @@ export class OpenAccounts {
     }
     // Thousands that nobody uses are not to push out those that somebody does.
     const open = this.#open.get(id);
-    if (open && !wasOpen && open.busy === 0 && !open.account.behind && !this.#watches.has(id)) this.#close(id);
+    if (open && !wasOpen && open.busy === 0 && !open.account.behind && !this.#watches.has(id))
+      this.#close(id);
     return 'kept';
   }
 
@@ -185,29 +193,58 @@ export class OpenAccounts {
     }
   }
 
-  /** Somebody wants to hear of changes. */
-  watch(id: AccountId): void {
-    if (this.#watches.has(id)) return;
-    const account = (): MaildirAccount => this.get(id);
-    this.#watches.set(
-      id,
-      new FolderWatches(account, this.#options.clock, (mailbox) => this.#lookAt(id, mailbox)),
-    );
+  /** Somebody wants to hear of changes in an account, or besides of other programs' changes in one of its folders. */
+  watch(id: AccountId, mailbox: MailboxId | null): void {
+    const watches = this.#watches.get(id) ?? this.#watchTree(id);
+    if (mailbox === null) return;
+    this.run(id, (account) => {
+      const folder = account.folders.get(mailbox);
+      if (!folder) return;
+      watches.add(account, folder);
+      account.refresh(folder, 'untold');
+    });
   }
 
-  unwatch(id: AccountId): void {
+  /** Nobody does any more. */
+  unwatch(id: AccountId, mailbox: MailboxId | null): void {
+    if (mailbox !== null) {
+      this.#watches.get(id)?.drop(mailbox);
+      return;
+    }
     this.#watches.get(id)?.close();
     this.#watches.delete(id);
   }
 
-  /** Looks for other programs' changes, and from now on, while somebody watches the account, waits for them. */
-  refresh(account: MaildirAccount, folder: Folder): void {
-    account.refresh(folder, this.#watches.get(account.id)?.add(account, folder) ?? 'untold');
+  /** Looks for other programs' changes. */
+  look(account: MaildirAccount, folder: Folder): void {
+    const watches = this.#watches.get(account.id);
+    account.refresh(folder, watches?.tells(folder.mailbox) ? 'told' : 'untold');
+    watches?.moved(account, folder);
   }
 
-  /** Looks for other programs' changes, once. */
-  look(account: MaildirAccount, folder: Folder): void {
-    account.refresh(folder, this.#watches.get(account.id)?.tells(folder) ? 'told' : 'untold');
+  /** Where somebody listens and the system tells nothing, each command looks for itself, though not all the time. */
+  glance(account: MaildirAccount, mailbox: MailboxId): void {
+    const watches = this.#watches.get(account.id);
+    if (!watches?.isPolled(mailbox)) return;
+    const folder = account.folders.get(mailbox);
+    const now = account.now();
+    if (!folder || now - folder.glancedAt < GLANCE) return;
+    folder.glancedAt = now;
+    this.look(account, folder);
+  }
+
+  #watchTree(id: AccountId): FolderWatches {
+    const { directory, clock } = this.#options;
+    const watches = new FolderWatches({
+      account: () => this.get(id),
+      maildir: `${directory}/${accountDirectory(id)}/Maildir`,
+      clock,
+      notifier: this.#notifier,
+      look: (mailbox) => this.#lookAt(id, mailbox),
+      lookAtTree: () => this.#lookAtTree(id),
+    });
+    this.#watches.set(id, watches);
+    return watches;
   }
 
   /** Lets file names follow, soon. */
@@ -220,7 +257,7 @@ export class OpenAccounts {
 
   /** Out of sight at once; the bytes go behind. A tree that was adopted where it lies stays there. */
   remove(id: AccountId): void {
-    this.unwatch(id);
+    this.unwatch(id, null);
     this.#close(id);
     const directory = `${this.#options.directory}/${accountDirectory(id)}`;
     if (!exists(directory)) return;
@@ -244,10 +281,10 @@ export class OpenAccounts {
         throw new StoreError('exists', `The account has ${account.usedMessages} messages already`);
     }
     const watched = this.#watches.has(id);
-    this.unwatch(id);
+    this.unwatch(id, null);
     this.#close(id);
     takePlace(directory, (path) => this.#setAside(path));
-    if (watched) this.watch(id);
+    if (watched) this.watch(id, null);
   }
 
   #setAside(path: string): void {
@@ -271,7 +308,7 @@ export class OpenAccounts {
   /** All commits are on disk, all names are right. */
   async close(): Promise<void> {
     this.#closed.abort();
-    for (const id of [...this.#watches.keys()]) this.unwatch(id);
+    for (const id of [...this.#watches.keys()]) this.unwatch(id, null);
     for (const id of [...this.#open.keys()]) this.#close(id);
     await Promise.all(this.#removing);
   }
@@ -320,9 +357,21 @@ export class OpenAccounts {
     }
   }
 
+  #lookAtTree(id: AccountId): void {
+    try {
+      this.run(id, (account) => account.refreshTree());
+    } catch (error) {
+      this.#options.log.error({ err: error, account: id }, 'cannot look at the folders of an account');
+    }
+  }
+
   /** What the system did not tell: no inotify here, or its queue ran over. */
-  #poll(): void {
-    for (const watches of this.#watches.values()) watches.poll();
+  async #poll(): Promise<void> {
+    for (const [id, watches] of [...this.#watches]) {
+      if (this.#watches.get(id) !== watches) continue;
+      watches.poll();
+      await new Promise((resolve) => setImmediate(resolve));
+    }
   }
 
   #closeIdle(): void {
@@ -347,11 +396,11 @@ export class OpenAccounts {
     for (const name of readdirSync(removed)) this.discard(`${removed}/${name}`);
   }
 
-  async #every(pause: number, work: () => void): Promise<void> {
+  async #every(pause: number, work: () => void | Promise<void>): Promise<void> {
     try {
       for (;;) {
         await this.#options.clock.sleep(pause, this.#closed.signal);
-        work();
+        await work();
       }
     } catch (error) {
       if (!this.#closed.signal.aborted) this.#options.log.error({ err: error }, 'store timer failed');
