@@ -94,7 +94,7 @@ export class CallingStore implements MailStore {
   async deliver(delivery: Delivery): Promise<{ readonly mailbox: MailboxId; readonly uid: Uid }> {
     const { account, mailbox, key, flags, internalDate } = delivery;
     if (!/^[A-Za-z0-9-]{1,64}$/.test(key)) throw new Error(`not a delivery key: ${key}`);
-    const quota = await this.#quotaOf(account);
+    const quota = delivery.limits === 'ignored' ? null : await this.#quotaOf(account);
     const { content, transfer } = pack(delivery.content);
     const incoming: Incoming = {
       account,
@@ -104,6 +104,7 @@ export class CallingStore implements MailStore {
       internalDate,
       content,
       quota,
+      ...(delivery.limits && { limits: delivery.limits }),
     };
     const arrived = await this.#calls.call<Arrived>(account, 'arrive', incoming, transfer);
     if (!('messages' in arrived)) return arrived;

@@ -73,6 +73,7 @@ export interface Incoming extends To {
   readonly internalDate: number;
   readonly content: readonly Piece[];
   readonly quota: Limits | null;
+  readonly limits?: 'ignored';
 }
 
 /** What `usage` tells, of the account or of one mailbox; `limits` only of a mailbox. */

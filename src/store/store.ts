@@ -181,6 +181,8 @@ export interface Delivery {
    * allows it: the file must never change afterwards.
    */
   readonly content: readonly Piece[];
+  /** Whatever quota and size limits say: an administrator brings this mail. */
+  readonly limits?: 'ignored';
 }
 
 export interface UidRange {

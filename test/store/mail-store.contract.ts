@@ -467,7 +467,7 @@ export function mailStoreContract(name: string, make: () => Promise<Implementati
       inbox = (await mailbox('INBOX')).id;
       const overhead = message('').size;
       await append('x'.repeat(world.smallQuota - 100 - 2 * overhead));
-      const deliver = (key: string, text: string): Promise<unknown> =>
+      const deliver = (key: string, text: string, limits?: 'ignored'): Promise<unknown> =>
         store.deliver({
           account: account.account,
           mailbox: 'INBOX',
@@ -475,6 +475,7 @@ export function mailStoreContract(name: string, make: () => Promise<Implementati
           flags: [],
           internalDate: DATE,
           content: message(text).pieces,
+          ...(limits && { limits }),
         });
       const beyond = 'z'.repeat(200);
       expect(await refused(append(beyond))).toBe('over-quota');
@@ -486,6 +487,7 @@ export function mailStoreContract(name: string, make: () => Promise<Implementati
       expect(await refused(store.admit(account.account, 1))).toBe('over-quota');
       expect(await refused(account.admit(inbox, 1))).toBe('over-quota');
       expect(await deliver('last', beyond)).toMatchObject({ uid: 2 });
+      expect(await deliver('imported', '', 'ignored')).toMatchObject({ uid: 3 });
       // Clients delete by a copy to the Trash.
       const trash = await mailbox('Trash');
       await account.copy(inbox, [2 as Uid], trash.id).catch(() => undefined);

@@ -215,7 +215,8 @@ class MemoryAccount implements AccountStore {
       const bytes = await joined(delivery.content);
       const box = this.#boxes.get(canonical(delivery.mailbox));
       if (!box) throw new StoreError('not-found', delivery.mailbox);
-      this.#admit('delivery', box, { bytes: bytes.length, messages: 1 }, limit);
+      if (delivery.limits !== 'ignored')
+        this.#admit('delivery', box, { bytes: bytes.length, messages: 1 }, limit);
       const { mailbox, uid } = this.#add(box, bytes, delivery);
       return { mailbox, uid };
     })();

@@ -40,6 +40,8 @@ export interface Arrival {
   readonly content: readonly Piece[];
   /** The account's; null is no limit. */
   readonly quota: Limits | null;
+  /** Neither the account's nor the folder's. */
+  readonly limits?: 'ignored';
 }
 
 export type Arrived =
@@ -152,13 +154,14 @@ function makePlan(
   }
   const folder = 'path' in into ? account.folderAt(into.path) : account.folder(into.mailbox);
   const size = arrival.content.reduce((total, piece) => total + pieceSize(piece), 0);
-  account.rules.admit(
-    key === undefined ? 'append' : 'delivery',
-    { bytes: size, messages: 1 },
-    sum(planned.get(account), account.usage),
-    arrival.quota,
-    { path: folder.path, use: folder.use, held: sum(planned.get(folder), folder.held) },
-  );
+  if (arrival.limits !== 'ignored')
+    account.rules.admit(
+      key === undefined ? 'append' : 'delivery',
+      { bytes: size, messages: 1 },
+      sum(planned.get(account), account.usage),
+      arrival.quota,
+      { path: folder.path, use: folder.use, held: sum(planned.get(folder), folder.held) },
+    );
   account.reserve(folder, { uids: 1, flags: arrival.flags });
   const uid = folder.uidNext++;
   const flags = bitsOf(arrival.flags, folder.keywords);
