@@ -28,6 +28,8 @@ import { Rosters } from './roster.ts';
 const NAMES_FOLLOW = 100;
 /** And are tried again after this long when the disk refused. */
 const TRY_AGAIN = 5000;
+/** Watches stay for so long (ms) when nobody listens any more. */
+const LINGER = 5000;
 /** An account that nobody used for so long (ms) is closed; idle sessions still hear of changes. */
 const IDLE = 60_000;
 /** A folder that nobody tells us about is looked at by commands at most this often (ms). */
@@ -66,6 +68,8 @@ export class OpenAccounts {
   readonly #watches = new Map<AccountId, FolderWatches>();
   readonly #removing = new Set<Promise<void>>();
   readonly #rosters = new Rosters();
+  /** What nobody listens to any more, for a short while. */
+  readonly #left = new Map<AccountId, Set<MailboxId | null>>();
   readonly #closed = new AbortController();
   #removed = 0;
 
@@ -112,6 +116,7 @@ export class OpenAccounts {
       pid,
       defaultFolders: settings.defaultFolders,
       rules: this.#rules,
+      delivery: settings.delivery,
       rosters: this.#rosters,
       onChange: (change) => {
         if (this.#watches.has(id)) onChange(id, change);
@@ -195,18 +200,43 @@ export class OpenAccounts {
 
   /** Somebody wants to hear of changes in an account, or besides of other programs' changes in one of its folders. */
   watch(id: AccountId, mailbox: MailboxId | null): void {
+    this.#left.get(id)?.delete(mailbox);
     const watches = this.#watches.get(id) ?? this.#watchTree(id);
     if (mailbox === null) return;
     this.run(id, (account) => {
       const folder = account.folders.get(mailbox);
       if (!folder) return;
+      const told = watches.tells(mailbox) ? 'told' : 'untold';
       watches.add(account, folder);
-      account.refresh(folder, 'untold');
+      account.refresh(folder, told);
     });
   }
 
-  /** Nobody does any more. */
+  /**
+   * Nobody does any more. Often somebody does again soon, and taking a watch away costs the system 10 ms, in which this
+   * thread can do nothing else: it stays for a while.
+   */
   unwatch(id: AccountId, mailbox: MailboxId | null): void {
+    const left = this.#left.get(id);
+    if (left) left.add(mailbox);
+    else {
+      const fresh = new Set([mailbox]);
+      this.#left.set(id, fresh);
+      void this.#takeAway(id, fresh);
+    }
+  }
+
+  async #takeAway(id: AccountId, left: ReadonlySet<MailboxId | null>): Promise<void> {
+    try {
+      await this.#options.clock.sleep(LINGER, this.#closed.signal);
+    } catch {
+      return;
+    }
+    this.#left.delete(id);
+    for (const mailbox of left) this.#unwatchNow(id, mailbox);
+  }
+
+  #unwatchNow(id: AccountId, mailbox: MailboxId | null): void {
     if (mailbox !== null) {
       this.#watches.get(id)?.drop(mailbox);
       return;
@@ -257,7 +287,7 @@ export class OpenAccounts {
 
   /** Out of sight at once; the bytes go behind. A tree that was adopted where it lies stays there. */
   remove(id: AccountId): void {
-    this.unwatch(id, null);
+    this.#unwatchNow(id, null);
     this.#close(id);
     const directory = `${this.#options.directory}/${accountDirectory(id)}`;
     if (!exists(directory)) return;
@@ -281,7 +311,7 @@ export class OpenAccounts {
         throw new StoreError('exists', `The account has ${account.usedMessages} messages already`);
     }
     const watched = this.#watches.has(id);
-    this.unwatch(id, null);
+    this.#unwatchNow(id, null);
     this.#close(id);
     takePlace(directory, (path) => this.#setAside(path));
     if (watched) this.watch(id, null);
@@ -308,7 +338,7 @@ export class OpenAccounts {
   /** All commits are on disk, all names are right. */
   async close(): Promise<void> {
     this.#closed.abort();
-    for (const id of [...this.#watches.keys()]) this.unwatch(id, null);
+    for (const id of [...this.#watches.keys()]) this.#unwatchNow(id, null);
     for (const id of [...this.#open.keys()]) this.#close(id);
     await Promise.all(this.#removing);
   }
