@@ -8,7 +8,6 @@ export interface ImapOptions {
   readonly idleTimeout: number;
   readonly literalTimeout: number;
   readonly keepAlive: number;
-  readonly refresh: number;
   readonly maxErrors: number;
   readonly maxAuthFailures: number;
 }
@@ -33,12 +32,6 @@ export const imapOptions: z.ZodType<ImapOptions, object> = z.strictObject({
     .prefault('2m')
     .describe(
       'How often a client that waits for news (IDLE) hears from us, lest routers forget the connection.',
-    ),
-  refresh: duration()
-    .refine((ms) => ms >= 1000, 'must be at least 1s')
-    .prefault('30s')
-    .describe(
-      'How often changes that other programs make in a Maildir are looked for while a client waits (IDLE).',
     ),
   maxErrors: z.int().min(1).default(50).describe('Wrong commands in a row before the session is ended.'),
   maxAuthFailures: z.int().min(1).default(10).describe('Failed logins in one session before it is ended.'),

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, type watch } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { AccountId } from '../../src/directory/directory.ts';
@@ -33,9 +33,14 @@ export function maildirStore(
   log: Logger = silent,
   quota: Limits | null = null,
   settings: object = {},
+  watchDirectory?: typeof watch,
 ): MaildirStore {
   const options = { directory, settings: storeOptions.parse(settings), clock: systemClock, log };
-  return new MaildirStore({ ...options, host: 'mx.example.org', pid: process.pid }, async () => quota);
+  const watching = watchDirectory && { watchDirectory };
+  return new MaildirStore(
+    { ...options, ...watching, host: 'mx.example.org', pid: process.pid },
+    async () => quota,
+  );
 }
 
 /** The account itself, below the store: for looking at disk and index between two steps. */

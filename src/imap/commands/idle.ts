@@ -1,5 +1,4 @@
 import { ConnectionLost } from '../../net/errors.ts';
-import { StoreError } from '../../store/store.ts';
 import { type Command, command, type ImapSession, nothing } from '../command.ts';
 import { ImapBad } from '../errors.ts';
 
@@ -72,7 +71,7 @@ class News {
   }
 }
 
-/** What is due from time to time while the client waits: a sign of life, and a look at the disk. One timer a session. */
+/** A sign of life from time to time, while the client waits. */
 class Pulse {
   readonly #session: ImapSession;
   readonly #abort = new AbortController();
@@ -89,37 +88,15 @@ class Pulse {
   async #run(): Promise<void> {
     const { signal } = this.#abort;
     const { clock, settings } = this.#session.world;
-    let untilKeepAlive = settings.keepAlive;
-    let untilRefresh = settings.refresh;
     try {
       while (!signal.aborted) {
-        const pause = Math.min(untilKeepAlive, untilRefresh);
-        await clock.sleep(pause, signal);
-        untilKeepAlive -= pause;
-        untilRefresh -= pause;
-        if (untilRefresh <= 0) {
-          untilRefresh = settings.refresh;
-          await this.#refresh();
-        }
-        if (untilKeepAlive <= 0 && !signal.aborted) {
-          untilKeepAlive = settings.keepAlive;
-          this.#session.out.untagged('OK Still here');
-          await this.#session.out.flush();
-        }
+        await clock.sleep(settings.keepAlive, signal);
+        this.#session.out.untagged('OK Still here');
+        await this.#session.out.flush();
       }
     } catch (error) {
       if (signal.aborted || error instanceof ConnectionLost) return;
       this.#session.log.error({ err: error }, 'imap idle failed');
-    }
-  }
-
-  async #refresh(): Promise<void> {
-    if (!this.#session.hasSelected) return;
-    try {
-      await this.#session.store.refresh(this.#session.selected.id);
-    } catch (error) {
-      // The mailbox was deleted: the client has heard of its messages, and there is nothing to look at.
-      if (!(error instanceof StoreError)) throw error;
     }
   }
 }

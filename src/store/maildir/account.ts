@@ -67,6 +67,8 @@ export interface AccountOptions {
   readonly defaultFolders: readonly DefaultFolder[];
   /** Limits of folders, and how exactly the quota is meant; without them there are none. */
   readonly rules?: QuotaRules;
+  /** How a message comes from tmp/ to its place; `rename` by default. */
+  readonly delivery?: 'rename' | 'link';
   readonly onChange: (change: StoredChange) => void;
   /** Of all accounts of the thread together; its own when it is alone. */
   readonly rosters?: Rosters;
@@ -80,6 +82,7 @@ export class MaildirAccount {
   readonly log: Logger;
   readonly names: UniqueNames;
   readonly rules: QuotaRules;
+  readonly delivery: 'rename' | 'link';
   readonly folders: Map<MailboxId, Folder> = new Map();
   readonly byPath: Map<string, Folder> = new Map();
   /** Files and rows that have still to follow a commit: see background.ts. */
@@ -115,6 +118,7 @@ export class MaildirAccount {
     this.log = options.log.child({ account: options.id });
     this.names = new UniqueNames(options.host, options.pid);
     this.rules = options.rules ?? NO_RULES;
+    this.delivery = options.delivery ?? 'rename';
     this.#onChange = options.onChange;
     this.#rosters = options.rosters ?? new Rosters();
     this.#makeMaildir();

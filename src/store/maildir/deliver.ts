@@ -15,7 +15,15 @@ import { pack } from '../packed-messages.ts';
 import type { Limits, Usage } from '../quota.ts';
 import { type Flag, type MailboxId, StoreError } from '../store.ts';
 import type { MaildirAccount } from './account.ts';
-import { FILE_MODE, refusesLinks, syncDirectory, toStoreError, unlinkIfThere, writeAll } from './disk.ts';
+import {
+  FILE_MODE,
+  linkIntoPlace,
+  refusesLinks,
+  syncDirectory,
+  toStoreError,
+  unlinkIfThere,
+  writeAll,
+} from './disk.ts';
 import { removeRows } from './expunge.ts';
 import { composeBase, emailBits } from './file-name.ts';
 import { bitsOf, infoOf, SEEN } from './flags.ts';
@@ -269,7 +277,10 @@ function discard(temporary: string): void {
 }
 
 function putInPlace(plan: Plan): void {
-  renameSync(plan.temporary, plan.arrival.account.fileOf(plan.folder, plan.row));
+  const { account } = plan.arrival;
+  const place = account.fileOf(plan.folder, plan.row);
+  if (account.delivery === 'link') linkIntoPlace(plan.temporary, place);
+  else renameSync(plan.temporary, place);
   plan.state = 'there';
 }
 

@@ -152,6 +152,24 @@ export function linkOrCopy(from: string, to: string, temporary: string): void {
   }
 }
 
+/**
+ * From tmp/ into new/ as on NFS: by a second name, and then without the first. It never replaces a file, and a link that
+ * was made while its answer was lost is known by the file having two names. What stays in tmp/ after a crash is a name.
+ */
+export function linkIntoPlace(from: string, to: string): void {
+  try {
+    linkSync(from, to);
+  } catch (error) {
+    if (refusesLinks(error)) {
+      renameSync(from, to);
+      return;
+    }
+    const here = codeOf(error) === 'EEXIST' ? statSync(to, { throwIfNoEntry: false }) : undefined;
+    if (!here || here.ino !== statSync(from).ino) throw error;
+  }
+  unlinkIfThere(from);
+}
+
 export function refusesLinks(error: unknown): boolean {
   const codes = ['EXDEV', 'EMLINK', 'EPERM', 'EACCES', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'];
   return codes.includes(codeOf(error) ?? '');
