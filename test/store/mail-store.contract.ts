@@ -338,6 +338,23 @@ export function mailStoreContract(name: string, make: () => Promise<Implementati
       expect(await refused(account.setFlags(inbox, [uid], { mode: 'add', flags: ['a b'] }))).toBe('limit');
     });
 
+    test('many messages at once with more keywords than there is room for: each has its own, or is refused', async () => {
+      const results = await Promise.allSettled(
+        Array.from({ length: 40 }, (_, i) =>
+          store.deliver({
+            account: account.account,
+            mailbox: 'INBOX',
+            key: `keyword-${count}-${i}`,
+            flags: [`key${i}`],
+            internalDate: DATE,
+            content: message(`${i}`).pieces,
+          }),
+        ),
+      );
+      expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(26);
+      expect((await flagsOf()).flat().sort()).toEqual(Array.from({ length: 26 }, (_, i) => `key${i}`).sort());
+    });
+
     test('COPY keeps flags, date and email id; MOVE leaves nothing behind (RFC 6851)', async () => {
       const to = await account.create('to');
       const [a, b, c] = [

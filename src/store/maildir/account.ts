@@ -484,7 +484,7 @@ export class MaildirAccount {
     const flags = this.#index
       .prepare<[number]>('SELECT DISTINCT flags FROM messages WHERE id BETWEEN ? AND ?')
       .all(folder.firstId, folder.lastId);
-    const used = flags.reduce((all, [bits]) => all | bits, 0);
+    const used = flags.reduce((all, [bits]) => all | bits, folder.promised);
     const letters = this.#index
       .prepare<[string | null]>('SELECT DISTINCT info FROM messages WHERE id BETWEEN ? AND ?')
       .all(folder.firstId, folder.lastId)

@@ -110,6 +110,7 @@ export function deliverAll(arrivals: readonly Arrival[]): Arrived[] {
     });
   });
 
+  const promised = foldersOf(plans);
   const reader = new RangeReader();
   const together = plans.size > 1;
   for (const [at, plan] of plans) attempt(at, () => writeFile(plan, reader, together));
@@ -140,6 +141,7 @@ export function deliverAll(arrivals: readonly Arrival[]): Arrived[] {
   }
   for (const { account, folder } of foldersOf(plans)) account.touched(folder);
   commit(plans, answers);
+  for (const { folder } of promised) folder.promised = 0;
   for (const [at, first] of twins) answers[at] = answers[first];
   return answers.map((answer) => answer ?? { error: new Error('a delivery without an outcome') });
 }
@@ -173,6 +175,7 @@ function makePlan(
   account.reserve(folder, { uids: 1, flags: arrival.flags });
   const uid = folder.uidNext++;
   const flags = bitsOf(arrival.flags, folder.keywords);
+  folder.promised |= flags;
   const now = account.now();
   const unique = account.names.next(now, key);
   const email = emailBits(unique);

@@ -74,6 +74,8 @@ export class Folder implements FolderState {
   nextDoubt = 0;
   /** When a command last looked for what nobody tells. */
   glancedAt = 0;
+  /** Flags of messages on their way in, which the index does not know yet: their letters are taken. */
+  promised = 0;
   #flagSets = new Map<number, readonly Flag[]>();
 
   constructor(row: number, mailbox: MailboxId, state: FolderState) {
