@@ -11,7 +11,7 @@ const FLOORS = [
   ['mail', 'dns', 'tls'],
   ['message', 'directory', 'net'],
   ['sasl', 'store', 'queue'],
-  ['checks', 'delivery'],
+  ['checks', 'delivery', 'transfer'],
   ['smtp', 'imap', 'pop3'],
   ['admin'],
   ['config'],
@@ -34,7 +34,7 @@ const DOORS: Readonly<Record<string, RegExp>> = {
   pino: /^lib\/logger\.ts$/,
   yaml: /^config\//,
   zod: /^(config\/.*|[a-z0-9]+\/options\.ts)$/,
-  imapflow: /^nowhere$/,
+  imapflow: /^transfer\/imap\//,
 };
 
 const root = resolve(import.meta.dirname, '../src');

@@ -1,0 +1,117 @@
+import type { AccountId } from '../directory/directory.ts';
+import type { Piece } from '../lib/pieces.ts';
+import type { RawMessage } from '../mail/raw-message.ts';
+import {
+  type AccountStore,
+  type Flag,
+  type FlagChange,
+  type Mailbox,
+  type MailboxId,
+  type MailStore,
+  type SpecialUse,
+  StoreError,
+  type Uid,
+} from '../store/store.ts';
+
+/**
+ * What a transfer needs of an account: of the store itself where no daemon runs, else of the daemon's through its
+ * control socket (admin/transfer.ts). Everything here can be said in JSON, but bytes.
+ */
+export interface TransferAccount {
+  mailboxes(): Promise<readonly Place[]>;
+  /** No error when it exists. */
+  create(path: string, specialUse: SpecialUse | null): Promise<void>;
+  subscribe(path: string): Promise<void>;
+  subscriptions(): Promise<readonly string[]>;
+  /** Together, so that syncs are shared. An answer for each: durable, or why not. */
+  deliver(batch: readonly Incoming[]): Promise<readonly Delivered[]>;
+  setFlags(mailbox: MailboxId, uids: readonly Uid[], change: FlagChange): Promise<void>;
+  /** Ascending. */
+  uids(mailbox: MailboxId): Promise<ArrayLike<number>>;
+  /** Those with UIDs from `first` to `last`, ascending. */
+  messages(mailbox: MailboxId, first: number, last: number): Promise<readonly Listed[]>;
+  /** Throws 'expunged'. */
+  raw(mailbox: MailboxId, uid: Uid): Promise<RawMessage>;
+}
+
+export interface Place {
+  readonly id: MailboxId;
+  readonly path: string;
+  readonly selectable: boolean;
+  readonly uidValidity: number;
+  readonly total: number;
+  readonly size: number;
+  readonly specialUse: SpecialUse | null;
+}
+
+export interface Incoming {
+  readonly mailbox: string;
+  readonly key: string;
+  readonly flags: readonly Flag[];
+  readonly internalDate: number;
+  readonly content: readonly Piece[];
+  /** `ignored`: whatever the account may hold. */
+  readonly quota: 'kept' | 'ignored';
+}
+
+export type Delivered =
+  | { readonly mailbox: MailboxId; readonly uid: Uid }
+  | { readonly refused: StoreError['kind']; readonly reason: string };
+
+export interface Listed {
+  readonly uid: Uid;
+  readonly flags: readonly Flag[];
+  readonly internalDate: number;
+  readonly size: number;
+}
+
+export async function localAccount(store: MailStore, id: AccountId): Promise<TransferAccount> {
+  const account = await store.account(id);
+  return {
+    mailboxes: async () => (await account.mailboxes()).map(placeOf),
+    create: (path, use) => createOnce(account, path, use),
+    subscribe: (path) => account.subscribe(path, 'yes'),
+    subscriptions: () => account.subscriptions(),
+    deliver: (batch) =>
+      Promise.all(
+        batch.map(async ({ quota, ...incoming }): Promise<Delivered> => {
+          try {
+            return await store.deliver({
+              ...incoming,
+              account: id,
+              ...(quota === 'ignored' && { limits: 'ignored' as const }),
+            });
+          } catch (error) {
+            if (!(error instanceof StoreError)) throw error;
+            return { refused: error.kind, reason: error.message };
+          }
+        }),
+      ),
+    setFlags: async (mailbox, uids, change) => void (await account.setFlags(mailbox, uids, change)),
+    uids: (mailbox) => account.uids(mailbox),
+    messages: (mailbox, first, last) => list(account, mailbox, first, last),
+    raw: (mailbox, uid) => account.raw(mailbox, uid),
+  };
+}
+
+async function createOnce(account: AccountStore, path: string, use: SpecialUse | null): Promise<void> {
+  const found = await account.mailbox(path);
+  if (found?.selectable) return;
+  await account.create(path, use ?? undefined);
+}
+
+async function list(
+  account: AccountStore,
+  mailbox: MailboxId,
+  first: number,
+  last: number,
+): Promise<Listed[]> {
+  const listed: Listed[] = [];
+  for await (const batch of account.messages(mailbox, [{ first, last }]))
+    for (const { uid, flags, internalDate, size } of batch) listed.push({ uid, flags, internalDate, size });
+  return listed;
+}
+
+function placeOf({ id, path, selectable, uidValidity, total, size, specialUse }: Mailbox): Place {
+  return { id, path, selectable, uidValidity, total, size, specialUse };
+}
