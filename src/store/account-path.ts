@@ -17,6 +17,23 @@ export function accountDirectory(id: AccountId): string {
   return `mail/${component(domain)}/${component(local)}`;
 }
 
+/** The account of a directory; undefined for what is none, and for names so long that only their hash is there. */
+export function accountOf(domain: string, local: string): AccountId | undefined {
+  const [above, below] = [decode(domain), decode(local)];
+  if (above === undefined || below === undefined) return undefined;
+  const id = (above === '' ? below : `${below}@${above}`) as AccountId;
+  return accountDirectory(id) === `mail/${domain}/${local}` ? id : undefined;
+}
+
+function decode(name: string): string | undefined {
+  if (name === '%') return '';
+  try {
+    return decodeURIComponent(name);
+  } catch {
+    return undefined;
+  }
+}
+
 function component(text: string): string {
   const safe = [...Buffer.from(text)]
     .map((byte, index) => {

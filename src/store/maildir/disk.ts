@@ -180,6 +180,15 @@ export function changedAt(directory: string): number {
   return statSync(directory, { throwIfNoEntry: false })?.mtimeMs ?? 0;
 }
 
+/** Also true of what cannot be looked at. */
+export function mayExist(path: string): boolean {
+  try {
+    return statSync(path, { throwIfNoEntry: false }) !== undefined;
+  } catch {
+    return true;
+  }
+}
+
 export function exists(path: string): boolean {
   return existsSync(path);
 }

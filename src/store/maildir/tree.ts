@@ -7,15 +7,17 @@ import {
   changedAt,
   DIRECTORY_MODE,
   exists,
+  mayExist,
   renameIfThere,
   syncDirectory,
   unlinkIfThere,
   writeDurably,
 } from './disk.ts';
 import { MAX_KEYWORDS } from './flags.ts';
-import type { Folder } from './folder.ts';
-import { type FolderFile, readFolderFile } from './folder-file.ts';
-import { deleteFolder, insertFolder, loadFolders } from './folder-row.ts';
+import { CUR, type Folder, NEW } from './folder.ts';
+import { FOLDER_FILE, type FolderFile, readFolderFile } from './folder-file.ts';
+import { deleteFolder, insertFolder, loadFolders, setAside } from './folder-row.ts';
+import { StrangeIndex } from './index.ts';
 
 /**
  * Which folders there are: the directories of the Maildir. A folder is known by the object id in its file, so one that
@@ -38,6 +40,7 @@ export function loadTree(account: MaildirAccount, mode: 'clean' | 'unclean' | 'a
       account.folders.set(folder.mailbox, folder);
       if (mode === 'unclean') folder.dirty = true;
     }
+    refuseForeignIndex(account);
   }
   const time = changedAt(account.maildir);
   const onDisk = new Set(['', ...folderDirectories(account.maildir)]);
@@ -46,10 +49,12 @@ export function loadTree(account: MaildirAccount, mode: 'clean' | 'unclean' | 'a
   if (mode !== 'again') {
     for (const dir of onDisk) {
       const folder = byDir.get(dir);
-      if (folder && !meet(account, folder, mode)) gone.push(folder);
+      if (folder && !tryToMeet(account, folder, mode)) gone.push(folder);
     }
   }
   const missing = new Map(gone.map((folder) => [folder.mailbox, folder]));
+  // Their directories may be there as other folders: two that changed places are both missing now.
+  if (gone.length > 0) account.write('later', [], () => setAside(account.index, gone));
   account.byPath.clear();
   for (const folder of account.folders.values())
     if (!missing.has(folder.mailbox)) account.byPath.set(folder.path, folder);
@@ -57,11 +62,26 @@ export function loadTree(account: MaildirAccount, mode: 'clean' | 'unclean' | 'a
     const folder = byDir.get(dir);
     return !folder || missing.has(folder.mailbox);
   });
-  for (const dir of unknown) discover(account, dir, missing, mode);
+  for (const dir of unknown) {
+    try {
+      discover(account, dir, missing, mode);
+    } catch (error) {
+      // Without INBOX there is no account.
+      if (dir === '' || !account.isUnreadable(dir, error)) throw error;
+    }
+  }
   if (missing.size > 0) forget(account, [...missing.values()]);
   account.recount();
   // A change in this very tick would not show in the time: look again next time.
   account.treeTime = account.now() - time > 1000 ? time : 0;
+}
+
+/** The index of another account, or of another Maildir that was here: nothing in it is true. */
+function refuseForeignIndex(account: MaildirAccount): void {
+  const inbox = [...account.folders.values()].find(({ dir }) => dir === '');
+  const file = inbox && readFolderFile(account.maildir);
+  if (file && file.mailbox !== inbox.mailbox)
+    throw new StrangeIndex('the mail index is that of another Maildir');
 }
 
 /** The folder directories of a Maildir, without the Maildir itself. */
@@ -69,11 +89,27 @@ function folderDirectories(maildir: string): string[] {
   const found: string[] = [];
   for (const entry of readdirSync(maildir, { withFileTypes: true })) {
     if (!entry.name.startsWith('.') || pathOf(entry.name) === undefined) continue;
-    if (entry.isFile() || !exists(`${maildir}/${entry.name}/cur`)) continue;
+    // Any of them: what is missing is made.
+    if (
+      entry.isFile() ||
+      !['cur', 'new', FOLDER_FILE].some((part) => mayExist(`${maildir}/${entry.name}/${part}`))
+    )
+      continue;
     found.push(entry.name);
   }
   // Canonical spellings first: of two names for one path the other one is left alone.
   return found.sort();
+}
+
+/** One that cannot be read stays as the index has it. */
+function tryToMeet(account: MaildirAccount, folder: Folder, mode: 'clean' | 'unclean'): boolean {
+  try {
+    return meet(account, folder, mode);
+  } catch (error) {
+    if (!account.isUnreadable(folder.dir, error)) throw error;
+    folder.dirty = true;
+    return true;
+  }
 }
 
 /** At start: brings a folder of the index and its file together; false when they are not the same folder. */
@@ -94,10 +130,23 @@ function meet(account: MaildirAccount, folder: Folder, mode: 'clean' | 'unclean'
     return true;
   }
   if (file.mailbox !== folder.mailbox || file.uidValidity !== folder.uidValidity) return false;
+  // A clean index that knows other times may be an old one that came back from a backup.
   const trusted =
-    mode === 'clean' && file.uidMark === folder.uidMark && file.modSeqMark === folder.modSeqMark;
+    mode === 'clean' &&
+    file.uidMark === folder.uidMark &&
+    file.modSeqMark === folder.modSeqMark &&
+    changedAt(account.placeOf(folder, NEW)) === folder.times[NEW] &&
+    changedAt(account.placeOf(folder, CUR)) === folder.times[CUR];
   if (!trusted) distrust(folder, file);
-  adopt(account, folder, file);
+  // Letters that the file does not know: it came back from a backup that is older than the index.
+  const keywords = file.keywords.map((keyword, at) => keyword || (folder.keywords[at] ?? ''));
+  adopt(account, folder, { ...file, keywords });
+  const isOld = keywords.some((keyword, at) => keyword !== file.keywords[at]);
+  if (isOld || folder.uidNext > folder.uidMark || folder.modSeq >= folder.modSeqMark) {
+    folder.uidMark = Math.max(folder.uidMark, folder.uidNext);
+    folder.modSeqMark = Math.max(folder.modSeqMark, folder.modSeq + 1);
+    account.writeFolderFile(folder);
+  }
   return true;
 }
 
@@ -106,8 +155,8 @@ function meet(account: MaildirAccount, folder: Folder, mode: 'clean' | 'unclean'
  * and went since nothing is left, not even tombstones.
  */
 function distrust(folder: Folder, file: FolderFile): void {
-  folder.uidNext = Math.max(folder.uidNext, file.uidMark);
-  folder.modSeq = Math.max(folder.modSeq, file.modSeqMark - 1);
+  folder.uidNext = Math.max(folder.uidMark, file.uidMark);
+  folder.modSeq = Math.max(folder.modSeqMark, file.modSeqMark) - 1;
   folder.vanishedFloor = folder.modSeq;
   folder.dirty = true;
 }
@@ -147,7 +196,10 @@ function discover(
     return;
   }
   const isTwin =
-    file && [...account.folders.values()].some((folder) => folder.uidValidity === file.uidValidity);
+    file &&
+    [...account.folders.values()].some(
+      ({ mailbox, uidValidity }) => uidValidity === file.uidValidity && !missing.has(mailbox),
+    );
   const identity = file && !former && !isTwin ? file : newIdentity(account, null);
   const folder = account.write('later', [], () => {
     const inserted = insertFolder(account.index, identity.mailbox, stateOf(dir, path, identity));
