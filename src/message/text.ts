@@ -12,6 +12,20 @@ import { MAX_HEADER } from './scan.ts';
 import type { Part, Span } from './structure.ts';
 import { transferDecoder } from './transfer.ts';
 
+/** Signatures of machines: half of many a header, and random letters in which anything would be found by chance. */
+const SIGNATURES = new Set([
+  'dkim-signature',
+  'domainkey-signature',
+  'x-google-dkim-signature',
+  'arc-seal',
+  'arc-message-signature',
+]);
+
+/** Whether TEXT finds something in a field of this name (lower case); HEADER does in all. */
+export function isForPeople(name: string): boolean {
+  return !SIGNATURES.has(name);
+}
+
 /** Reads a span of the message, in pieces of any size. */
 export type ReadSpan = (span: Span) => Iterable<Uint8Array>;
 
@@ -54,7 +68,8 @@ export function includesText(pieces: Iterable<string>, wanted: string): boolean 
 function* headerText(message: Part, read: ReadSpan): Generator<string> {
   const { start, end } = message.header;
   const header = [...read({ start, end: Math.min(end, start + MAX_HEADER) })].map(byteString).join('');
-  for (const { name, value } of fields(header)) yield `${name}: ${decodeWords(unfold(value))}\n`;
+  for (const { name, value } of fields(header))
+    if (isForPeople(name)) yield `${name}: ${decodeWords(unfold(value))}\n`;
 }
 
 /** File names and the description, where some writers put encoded words though RFC 2047 5 forbids them. */

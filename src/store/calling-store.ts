@@ -3,8 +3,11 @@ import type { AccountId } from '../directory/directory.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { Piece } from '../lib/pieces.ts';
 import type { RawMessage } from '../mail/raw-message.ts';
+import type { SortKey } from '../message/sort.ts';
 import type { Part } from '../message/structure.ts';
+import type { ThreadAlgorithm } from '../message/threads.ts';
 import { ChangeFeed } from './change-feed.ts';
+import type { CheckReport } from './check-calls.ts';
 import type { StoredChange } from './maildir/account.ts';
 import type { Released, ReleaseOptions } from './maildir/dovecot/release.ts';
 import { type PackedMessages, unpack } from './packed-messages.ts';
@@ -31,9 +34,11 @@ import {
   SUMMARY_PARTS,
   type Summary,
   type SummaryPart,
+  type ThreadId,
   type Uid,
   type UidPair,
   type UidRange,
+  type UidThreads,
 } from './store.ts';
 import { type Located, StoredMessage } from './stored-message.ts';
 
@@ -124,6 +129,26 @@ export class CallingStore implements MailStore {
   async remove(id: AccountId): Promise<void> {
     this.#feed.forget(id);
     await this.#calls.call(id, 'remove', { account: id });
+  }
+
+  /** Compares index and tree (maildir/check.ts), and mends; null when the account has no mail. */
+  check(id: AccountId, mode: 'look' | 'repair', damage: readonly string[] = []): Promise<CheckReport | null> {
+    return this.#calls.call(id, 'check', { account: id, mode, damage });
+  }
+
+  /** Makes the index again from the tree: each mailbox as it has been read. Nothing when there is no mail. */
+  async *reindex(
+    id: AccountId,
+  ): AsyncGenerator<{ readonly mailbox: string; readonly messages: number; readonly left: number }> {
+    const mailboxes = await this.#calls.call<{ readonly id: MailboxId; readonly path: string }[] | null>(
+      id,
+      'reindex',
+      { account: id },
+    );
+    for (const [at, { id: mailbox, path }] of (mailboxes ?? []).entries()) {
+      const messages = await this.#calls.call<number>(id, 'reindexMailbox', { account: id, mailbox });
+      yield { mailbox: path, messages, left: (mailboxes?.length ?? 0) - at - 1 };
+    }
   }
 
   /** The tree that was staged becomes the account's (maildir/dovecot/place.ts). Throws 'exists' when it has mail. */
@@ -283,8 +308,24 @@ class CallingAccount implements AccountStore {
     return this.#call('vanished', { mailbox, since });
   }
 
-  search(mailbox: MailboxId, criteria: SearchCriteria): Promise<readonly Uid[]> {
-    return this.#call('search', { mailbox, criteria });
+  async search(mailbox: MailboxId, criteria: SearchCriteria): Promise<readonly Uid[]> {
+    return Array.from(await this.#call<Uint32Array>('search', { mailbox, criteria })) as Uid[];
+  }
+
+  async sort(
+    mailbox: MailboxId,
+    criteria: SearchCriteria,
+    keys: readonly SortKey[],
+  ): Promise<readonly Uid[]> {
+    return Array.from(await this.#call<Uint32Array>('sort', { mailbox, criteria, keys })) as Uid[];
+  }
+
+  thread(mailbox: MailboxId, criteria: SearchCriteria, algorithm: ThreadAlgorithm): Promise<UidThreads> {
+    return this.#call('thread', { mailbox, criteria, algorithm });
+  }
+
+  async threadIds(mailbox: MailboxId, uids: readonly Uid[]): Promise<ReadonlyMap<Uid, ThreadId>> {
+    return new Map(await this.#call<readonly [Uid, ThreadId][]>('threadIds', { mailbox, uids }));
   }
 
   claimRecent(mailbox: MailboxId): Promise<Uid> {

@@ -1,9 +1,13 @@
 import type { AccountId } from '../directory/directory.ts';
 import type { Piece } from '../lib/pieces.ts';
 import { type Service, transferring } from '../lib/thread-pool.ts';
+import type { SortKey } from '../message/sort.ts';
 import type { Part } from '../message/structure.ts';
+import type { ThreadAlgorithm } from '../message/threads.ts';
 import { adoptionCalls } from './adoption-calls.ts';
+import { checkCalls } from './check-calls.ts';
 import type { MaildirAccount } from './maildir/account.ts';
+import { searchAll, sort, thread, threadIds } from './maildir/arrange.ts';
 import { copy, move } from './maildir/copy.ts';
 import { type Arrival, type Arrived, deliverAll } from './maildir/deliver.ts';
 import { expunge, vanished } from './maildir/expunge.ts';
@@ -20,7 +24,6 @@ import {
 import { normaliseRanges } from './maildir/message-row.ts';
 import { OpenAccounts, type OpenAccountsOptions } from './maildir/open-accounts.ts';
 import { knownSummaries, readHeaders, readMessage, readStructure, readSummaries } from './maildir/read.ts';
-import { search } from './maildir/search.ts';
 import { claimRecent, setFlags } from './maildir/set-flags.ts';
 import { pack } from './packed-messages.ts';
 import { packSummaries, type SummaryRow } from './packed-summaries.ts';
@@ -125,6 +128,30 @@ export function storeService(options: OpenAccountsOptions): {
       return found;
     });
 
+  /** Work that yields now and then; what a damaged index refused is done once more with a new one. */
+  const inTurns = <T>(
+    { account: id, mailbox }: In,
+    work: (account: MaildirAccount, folder: Folder) => Generator<null, T>,
+  ): Promise<T> =>
+    accounts.hold(id, async (held) => {
+      const run = async (account: MaildirAccount): Promise<T> => {
+        const steps = work(account, account.folder(mailbox));
+        let since = account.now();
+        for (let step = steps.next(); ; step = steps.next()) {
+          if (step.done) return step.value;
+          if (account.now() - since < TURN) continue;
+          await others();
+          since = account.now();
+        }
+      };
+      try {
+        return await run(held);
+      } catch (error) {
+        if (!isDamaged(error)) throw error;
+        return await run(accounts.heal(id, error));
+      }
+    });
+
   const arrive = (incoming: Incoming): Promise<unknown> =>
     new Promise((resolve, reject) => {
       waiting.push({ incoming, resolve, reject });
@@ -170,6 +197,7 @@ export function storeService(options: OpenAccountsOptions): {
   };
 
   const takeIn = (batch: readonly Waiting[]): void => {
+    accounts.intake();
     const arrivals: Arrival[] = [];
     const waiters: Waiting[] = [];
     for (const waiter of batch) {
@@ -310,7 +338,7 @@ export function storeService(options: OpenAccountsOptions): {
         rows = [...known, ...others].sort((a, b) => a[0] - b[0]);
       }
       const packed = packSummaries(to.parts, rows);
-      return transferring(packed, [packed.uids.buffer, packed.lengths.buffer]);
+      return transferring(packed, [packed.uids.buffer, packed.lengths.buffer, packed.text.buffer]);
     },
 
     headers: async (to: Uids): Promise<unknown> => {
@@ -354,19 +382,30 @@ export function storeService(options: OpenAccountsOptions): {
     vanished: (to: In & { readonly since: number }): number[] =>
       on(to, (account) => vanished(account, account.folder(to.mailbox), to.since)),
 
-    search: (to: In & { readonly criteria: SearchCriteria }): Promise<number[]> =>
-      accounts.hold(to.account, async (account) => {
-        const found: number[] = [];
-        let since = account.now();
-        for (const uid of search(account, account.folder(to.mailbox), to.criteria)) {
-          if (uid !== null) found.push(uid);
-          else if (account.now() - since >= TURN) {
-            await others();
-            since = account.now();
-          }
-        }
-        return found;
-      }),
+    search: async (to: In & { readonly criteria: SearchCriteria }): Promise<unknown> => {
+      const found = await inTurns(to, (account, folder) => searchAll(account, folder, to.criteria));
+      const uids = found.slice();
+      return transferring(uids, [uids.buffer]);
+    },
+
+    sort: async (
+      to: In & { readonly criteria: SearchCriteria; readonly keys: readonly SortKey[] },
+    ): Promise<unknown> => {
+      const uids = await inTurns(to, (account, folder) => sort(account, folder, to.criteria, to.keys));
+      return transferring(uids, [uids.buffer]);
+    },
+
+    thread: async (
+      to: In & { readonly criteria: SearchCriteria; readonly algorithm: ThreadAlgorithm },
+    ): Promise<unknown> => {
+      const found = await inTurns(to, (account, folder) =>
+        thread(account, folder, to.criteria, to.algorithm),
+      );
+      return transferring(found, [found.uids.buffer, found.levels.buffer]);
+    },
+
+    threadIds: (to: Uids): Promise<[uid: number, threadId: string][]> =>
+      inTurns(to, (account, folder) => threadIds(account, folder, to.uids)),
 
     claimRecent: (to: In): number => on(to, (account) => claimRecent(account, account.folder(to.mailbox))),
 
@@ -399,6 +438,7 @@ export function storeService(options: OpenAccountsOptions): {
     remove: (to: To): void => accounts.remove(to.account),
 
     ...adoptionCalls(accounts, others),
+    ...checkCalls(accounts, options.directory, others),
   };
 
   return {

@@ -1,11 +1,14 @@
 import type { AccountId } from '../directory/directory.ts';
 import type { Piece } from '../lib/pieces.ts';
 import type { RawMessage } from '../mail/raw-message.ts';
+import type { SortKey } from '../message/sort.ts';
 import type { Part } from '../message/structure.ts';
+import type { ThreadAlgorithm } from '../message/threads.ts';
 
 /** OBJECTID (RFC 8474): never reused, stable across renames. */
 export type MailboxId = string & { readonly __brand: 'MailboxId' };
 export type EmailId = string & { readonly __brand: 'EmailId' };
+export type ThreadId = string & { readonly __brand: 'ThreadId' };
 export type Uid = number & { readonly __brand: 'Uid' };
 export type ModSeq = number & { readonly __brand: 'ModSeq' };
 
@@ -116,6 +119,12 @@ export interface AccountStore {
   vanished(id: MailboxId, since: ModSeq): Promise<readonly Uid[]>;
   /** Ascending UIDs. */
   search(id: MailboxId, criteria: SearchCriteria): Promise<readonly Uid[]>;
+  /** Sorted by RFC 5256 and RFC 5957; equal ones ascend by UID. */
+  sort(id: MailboxId, criteria: SearchCriteria, keys: readonly SortKey[]): Promise<readonly Uid[]>;
+  /** RFC 5256 3; 'refs': as 'references' without subjects, the thread with the latest message last. */
+  thread(id: MailboxId, criteria: SearchCriteria, algorithm: ThreadAlgorithm): Promise<UidThreads>;
+  /** RFC 8474 5.2: once given, a message's never changes; those of which nothing can be known are left out. */
+  threadIds(id: MailboxId, uids: readonly Uid[]): Promise<ReadonlyMap<Uid, ThreadId>>;
   /** Resolves to the first UID that is \Recent for this session; later sessions start after the last one. */
   claimRecent(id: MailboxId): Promise<Uid>;
   /** Throws 'over-quota' when APPEND of so many octets would be refused now. */
@@ -185,6 +194,12 @@ export interface Delivery {
   readonly limits?: 'ignored';
 }
 
+/** A forest in preorder. */
+export interface UidThreads {
+  /** 0 is a parent that is not there; only at level 0. */
+  readonly uids: Uint32Array;
+  readonly levels: Uint32Array;
+}
 export interface UidRange {
   readonly first: number;
   /** Inclusive; '*' is the highest UID. */
@@ -234,7 +249,9 @@ export type SearchCriteria =
   | { readonly size: 'larger' | 'smaller'; readonly bytes: number }
   /** `from` inclusive, `before` exclusive, ms since the epoch; 'sent' is the Date field without its zone (RFC 9051 6.4.4). */
   | { readonly date: 'internal' | 'sent' | 'saved'; readonly from?: number; readonly before?: number }
-  | { readonly changedSince: ModSeq };
+  | { readonly changedSince: ModSeq }
+  | { readonly emailId: EmailId }
+  | { readonly threadId: ThreadId };
 
 export const STORE_KINDS = [
   'not-found',

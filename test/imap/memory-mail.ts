@@ -1,8 +1,10 @@
 import type { AccountId } from '../../src/directory/directory.ts';
 import { rawMessage } from '../../src/mail/raw-message.ts';
 import { fieldValues } from '../../src/message/header.ts';
+import type { SortKey } from '../../src/message/sort.ts';
 import { summarise } from '../../src/message/summary.ts';
 import { bodyText, fieldTexts, includesText, messageText } from '../../src/message/text.ts';
+import type { ThreadAlgorithm } from '../../src/message/threads.ts';
 import {
   type AccountStore,
   type Change,
@@ -17,9 +19,13 @@ import {
   type Quota,
   type SearchCriteria,
   StoreError,
+  type ThreadId,
   type Uid,
   type UidRange,
+  type UidThreads,
 } from '../../src/store/store.ts';
+
+import { type Arrangeable, naiveSort, naiveThreads } from '../store/arranged.ts';
 
 /**
  * Mail in memory, as simple as the store's contract allows, for sessions that are tested without a disk. When changes
@@ -342,6 +348,24 @@ export class MemoryAccount implements AccountStore {
     return box;
   }
 
+  async sort(id: MailboxId, criteria: SearchCriteria, keys: readonly SortKey[]): Promise<readonly Uid[]> {
+    return naiveSort(await this.#found(id, criteria), keys) as Uid[];
+  }
+
+  async thread(id: MailboxId, criteria: SearchCriteria, algorithm: ThreadAlgorithm): Promise<UidThreads> {
+    return naiveThreads(await this.#found(id, criteria), algorithm);
+  }
+
+  async threadIds(id: MailboxId, uids: readonly Uid[]): Promise<ReadonlyMap<Uid, ThreadId>> {
+    const stored = uids.flatMap((uid) => this.#box(id).messages.get(uid) ?? []);
+    return new Map(stored.map(({ message }) => [message.uid, threadOf(message)]));
+  }
+
+  async #found(id: MailboxId, criteria: SearchCriteria): Promise<Arrangeable[]> {
+    const uids = await this.search(id, criteria);
+    return uids.map((uid) => arrangeable(this.#message(id, uid)));
+  }
+
   #find(path: string): Box | undefined {
     return [...this.#boxes.values()].find((box) => box.path === path);
   }
@@ -383,6 +407,14 @@ export class MemoryAccount implements AccountStore {
   }
 }
 
+function threadOf({ emailId }: Message): ThreadId {
+  return `T${emailId}` as ThreadId;
+}
+
+function arrangeable({ message, bytes }: Stored): Arrangeable {
+  return { ...message, header: summarise(bytes).header ?? bytes };
+}
+
 function inRanges(uid: number, ranges: readonly UidRange[], highest: number): boolean {
   return ranges.some((range) => uid >= range.first && uid <= (range.last === '*' ? highest : range.last));
 }
@@ -410,6 +442,9 @@ function meets({ message, bytes }: Stored, criteria: SearchCriteria): boolean {
   if ('size' in criteria)
     return criteria.size === 'larger' ? message.size > criteria.bytes : message.size < criteria.bytes;
   if ('changedSince' in criteria) return message.modSeq > criteria.changedSince;
+  if ('emailId' in criteria) return message.emailId === criteria.emailId;
+  // Each message is a thread of its own here.
+  if ('threadId' in criteria) return threadOf(message) === criteria.threadId;
   const [sent = ''] = fieldValues(String(summarise(bytes).header ?? ''), 'date');
   const time =
     criteria.date === 'sent'

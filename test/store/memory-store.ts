@@ -4,9 +4,11 @@ import { type RawMessage, rawMessage } from '../../src/mail/raw-message.ts';
 import { parseDate } from '../../src/message/date.ts';
 import { fold } from '../../src/message/fold.ts';
 import { fieldValues } from '../../src/message/header.ts';
+import type { SortKey } from '../../src/message/sort.ts';
 import type { Part } from '../../src/message/structure.ts';
 import { summarise } from '../../src/message/summary.ts';
 import { bodyText, fieldTexts, includesText, messageText } from '../../src/message/text.ts';
+import type { ThreadAlgorithm } from '../../src/message/threads.ts';
 import { parsePath } from '../../src/store/mailbox-path.ts';
 import { storeOptions } from '../../src/store/options.ts';
 import {
@@ -36,10 +38,14 @@ import {
   StoreError,
   type Summary,
   type SummaryPart,
+  type ThreadId,
   type Uid,
   type UidPair,
   type UidRange,
+  type UidThreads,
 } from '../../src/store/store.ts';
+
+import { type Arrangeable, naiveSort, naiveThreads, ThreadBook } from './arranged.ts';
 
 /** The second implementation of the store's contract: all in memory, as plain as it can be, nothing survives. */
 
@@ -120,6 +126,7 @@ class MemoryAccount implements AccountStore {
   readonly #subscribed = new Set<string>();
   readonly #delivered = new Map<string, Promise<{ readonly mailbox: MailboxId; readonly uid: Uid }>>();
   readonly #listeners = new Set<(change: Change) => void>();
+  readonly #threads = new ThreadBook();
 
   constructor(
     account: AccountId,
@@ -457,6 +464,7 @@ class MemoryAccount implements AccountStore {
     box.uidNext++;
     box.modSeq++;
     box.messages.set(uid, { message, bytes });
+    this.#threads.of(arrangeable({ message, bytes }));
     this.#tell({ type: 'added', mailbox: box.id, messages: [message] });
     return message;
   }
@@ -531,6 +539,23 @@ class MemoryAccount implements AccountStore {
     this.#rules.admit(entrance, more, this.#used(), limits, target);
   }
 
+  async sort(id: MailboxId, criteria: SearchCriteria, keys: readonly SortKey[]): Promise<readonly Uid[]> {
+    return naiveSort(await this.#found(id, criteria), keys) as Uid[];
+  }
+
+  async thread(id: MailboxId, criteria: SearchCriteria, algorithm: ThreadAlgorithm): Promise<UidThreads> {
+    return naiveThreads(await this.#found(id, criteria), algorithm);
+  }
+
+  async threadIds(id: MailboxId, uids: readonly Uid[]): Promise<ReadonlyMap<Uid, ThreadId>> {
+    const stored = this.#those(id, uids);
+    return new Map(stored.map((one) => [one.message.uid, this.#threads.of(arrangeable(one))]));
+  }
+
+  async #found(id: MailboxId, criteria: SearchCriteria): Promise<Arrangeable[]> {
+    return this.#those(id, await this.search(id, criteria)).map(arrangeable);
+  }
+
   #matches(box: Box, stored: Stored, criteria: SearchCriteria): boolean {
     const { message, bytes } = stored;
     const inner = (next: SearchCriteria): boolean => this.#matches(box, stored, next);
@@ -563,12 +588,18 @@ class MemoryAccount implements AccountStore {
             : message.internalDate;
       return time >= (criteria.from ?? -Infinity) && time < (criteria.before ?? Infinity);
     }
+    if ('emailId' in criteria) return message.emailId === criteria.emailId;
+    if ('threadId' in criteria) return this.#threads.of(arrangeable(stored)) === criteria.threadId;
     return message.modSeq > criteria.changedSince;
   }
 
   #tell(change: Change): void {
     for (const listener of [...this.#listeners]) listener(change);
   }
+}
+
+function arrangeable(stored: Stored): Arrangeable {
+  return { ...stored.message, header: headerOf(stored) };
 }
 
 function headerOf({ bytes }: Stored): Buffer {

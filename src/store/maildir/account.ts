@@ -14,6 +14,7 @@ import { CUR, type Folder, type NameOnDisk, NEW, nameOf, PLACES, type Place } fr
 import { FOLDER_FILE, writeFolderFile } from './folder-file.ts';
 import { saveFolder } from './folder-row.ts';
 import { type Index, isDamaged, openIndex, removeIndex, SPAN } from './index.ts';
+import { Indexer } from './indexer.ts';
 import { recoverIntents } from './intents.ts';
 import { makeFolders } from './mailboxes.ts';
 import { type Roster, Rosters } from './roster.ts';
@@ -83,6 +84,8 @@ export class MaildirAccount {
   readonly names: UniqueNames;
   readonly rules: QuotaRules;
   readonly delivery: 'rename' | 'link';
+  /** What is worked out of messages behind their delivery. */
+  readonly indexer: Indexer;
   readonly folders: Map<MailboxId, Folder> = new Map();
   readonly byPath: Map<string, Folder> = new Map();
   /** Files and rows that have still to follow a commit: see background.ts. */
@@ -120,6 +123,7 @@ export class MaildirAccount {
     this.rules = options.rules ?? NO_RULES;
     this.delivery = options.delivery ?? 'rename';
     this.#onChange = options.onChange;
+    this.indexer = new Indexer(this);
     this.#rosters = options.rosters ?? new Rosters();
     this.#makeMaildir();
     // Written last when an account is furnished.
@@ -238,6 +242,7 @@ export class MaildirAccount {
     for (const change of changes) {
       const folder = this.folders.get(change.mailbox);
       if (folder) this.#rosters.follow(folder, change);
+      if (change.type === 'added') this.indexer.added(change.mailbox);
       this.#onChange(change);
     }
     return result;
@@ -366,6 +371,18 @@ export class MaildirAccount {
   /** The index is damaged or gone: throws it away and makes it again from the tree. */
   rebuild(reason: unknown): void {
     this.log.error({ err: reason }, 'mail index damaged, rebuilding it from the Maildir');
+    this.#replaceIndex();
+    this.#load();
+  }
+
+  /** An admin wants it: the same, but a folder is read when somebody looks at it. Nothing may be `behind`. */
+  reindex(): void {
+    this.log.info({}, 'making the mail index again');
+    this.#replaceIndex();
+    loadTree(this, 'unclean');
+  }
+
+  #replaceIndex(): void {
     try {
       this.#index.close('unclean');
     } catch {
@@ -375,9 +392,12 @@ export class MaildirAccount {
     for (const folder of this.folders.values()) this.#rosters.drop(folder);
     this.folders.clear();
     this.byPath.clear();
+    this.unreadable.clear();
+    this.removed.clear();
+    this.abandoned.clear();
     this.#unannounced = [];
+    this.indexer.restart();
     this.#index = openIndex(this.indexPath).index;
-    this.#load();
   }
 
   /** @param wanted 'clean' only when nothing is `behind`; a folder that could not be read makes it unclean. */

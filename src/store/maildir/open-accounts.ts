@@ -26,8 +26,13 @@ import { Rosters } from './roster.ts';
 
 /** Names follow a flag change after this long (ms): several changes share one sync. */
 const NAMES_FOLLOW = 100;
+/** Messages are indexed this long (ms) after they came; and so long is the pause between two turns while others come. */
+const INDEX_FOLLOWS = 250;
+const INDEX_TURN = 5;
 /** And are tried again after this long when the disk refused. */
 const TRY_AGAIN = 5000;
+/** While somebody asks for something, indexing works a few milliseconds in so many. */
+const GIVE_WAY = 25;
 /** Watches stay for so long (ms) when nobody listens any more. */
 const LINGER = 5000;
 /** An account that nobody used for so long (ms) is closed; idle sessions still hear of changes. */
@@ -57,6 +62,7 @@ interface Open {
   /** Calls that let others in between. */
   busy: number;
   following: boolean;
+  indexing: boolean;
   warnings?: QuotaWarnings;
 }
 
@@ -68,10 +74,14 @@ export class OpenAccounts {
   readonly #watches = new Map<AccountId, FolderWatches>();
   readonly #removing = new Set<Promise<void>>();
   readonly #rosters = new Rosters();
+  /** When somebody last asked for something. */
+  #usedAt = 0;
   /** What nobody listens to any more, for a short while. */
   readonly #left = new Map<AccountId, Set<MailboxId | null>>();
   readonly #closed = new AbortController();
   #removed = 0;
+  /** When deliveries came in last (ms). */
+  #intakeAt = 0;
 
   constructor(options: OpenAccountsOptions) {
     this.#options = options;
@@ -79,6 +89,7 @@ export class OpenAccounts {
     this.#notifier = new Notifier(options.settings.notify, options.log, options.watchDirectory);
     void this.#every(IDLE / 2, () => this.#closeIdle());
     void this.#every(options.settings.pollInterval, () => this.#poll());
+    void this.#every(options.settings.pollInterval, () => this.#leaveLostIndexes());
     this.#emptyRemoved();
   }
 
@@ -98,6 +109,7 @@ export class OpenAccounts {
   get(id: AccountId): MaildirAccount {
     const known = this.#open.get(id);
     const now = this.#options.clock.now().getTime();
+    this.#usedAt = now;
     if (known) {
       known.lastUsed = now;
       // Oldest first, for whoever must make room.
@@ -122,7 +134,7 @@ export class OpenAccounts {
         if (this.#watches.has(id)) onChange(id, change);
       },
     });
-    this.#open.set(id, { account, lastUsed: now, busy: 0, following: false });
+    this.#open.set(id, { account, lastUsed: now, busy: 0, following: false, indexing: false });
     return account;
   }
 
@@ -280,9 +292,54 @@ export class OpenAccounts {
   /** Lets file names follow, soon. */
   follow(id: AccountId): void {
     const open = this.#open.get(id);
-    if (!open?.account.behind || open.following) return;
+    if (!open) return;
+    if (open.account.indexer.hasWork && !open.indexing) void this.#index(open);
+    if (!open.account.behind || open.following) return;
     open.following = true;
     void this.#catchUp(open, NAMES_FOLLOW);
+  }
+
+  /** Deliveries are coming in: what can wait does. */
+  intake(): void {
+    this.#intakeAt = this.#options.clock.now().getTime();
+  }
+
+  /** Reads messages behind their delivery: at once when all is quiet, a few at a time while others arrive. */
+  async #index(open: Open): Promise<void> {
+    const { account } = open;
+    const { clock } = this.#options;
+    open.indexing = true;
+    const steps = account.indexer.run();
+    try {
+      await clock.sleep(INDEX_FOLLOWS, this.#closed.signal);
+      let since = clock.now().getTime();
+      while (this.#open.get(account.id) === open && !steps.next().done) {
+        if (clock.now().getTime() - since < INDEX_TURN) continue;
+        if (clock.now().getTime() - this.#intakeAt < INDEX_FOLLOWS)
+          await clock.sleep(INDEX_FOLLOWS, this.#closed.signal);
+        else if (clock.now().getTime() - this.#usedAt < GIVE_WAY) await clock.sleep(GIVE_WAY, this.#closed.signal);
+        else await new Promise((resolve) => setImmediate(resolve));
+        since = clock.now().getTime();
+      }
+    } catch (error) {
+      if (this.#closed.signal.aborted) return;
+      account.log.error({ err: error }, 'messages cannot be indexed');
+      account.indexer.giveUp();
+      if (isDamaged(error) && this.#open.get(account.id) === open) this.#mend(account, error);
+    } finally {
+      steps.return(undefined);
+      open.indexing = false;
+    }
+    // What arrived in the last moment.
+    this.follow(account.id);
+  }
+
+  #mend(account: MaildirAccount, damage: unknown): void {
+    try {
+      this.heal(account.id, damage);
+    } catch (error) {
+      account.log.error({ err: error }, 'mail index cannot be made anew');
+    }
   }
 
   /** Out of sight at once; the bytes go behind. A tree that was adopted where it lies stays there. */
@@ -404,10 +461,19 @@ export class OpenAccounts {
     }
   }
 
+  /** What is written into a file that was deleted or replaced goes nowhere: the next use makes the index again. */
+  #leaveLostIndexes(): void {
+    for (const [id, { busy, account }] of this.#open) {
+      if (busy > 0 || account.index.isInPlace()) continue;
+      account.log.error({}, 'mail index deleted or replaced while in use: it is made again from the Maildir');
+      this.#close(id);
+    }
+  }
+
   #closeIdle(): void {
     const now = this.#options.clock.now().getTime();
-    for (const [id, { lastUsed, busy, account }] of this.#open)
-      if (now - lastUsed > IDLE && busy === 0 && !account.behind) this.#close(id);
+    for (const [id, { lastUsed, busy, account, indexing }] of this.#open)
+      if (now - lastUsed > IDLE && busy === 0 && !account.behind && !indexing) this.#close(id);
   }
 
   #makeRoom(): void {

@@ -1,157 +1,292 @@
 import { fold } from '../../message/fold.ts';
-import type { MessageSummary } from '../../message/summary.ts';
-import { bodyText, fieldTexts, includesText, messageText, type ReadSpan } from '../../message/text.ts';
-import type { Packable } from '../packed-messages.ts';
+import { wantedWords } from '../../message/words.ts';
 import { type SearchCriteria, StoreError } from '../store.ts';
 import type { MaildirAccount } from './account.ts';
-import { bitOf } from './flags.ts';
 import type { Folder } from './folder.ts';
-import { highestUid, normaliseRanges, packablesBetween } from './message-row.ts';
-import { headerOf, keep, readSpan, readStructure, sentDate } from './read.ts';
+import { FullText, type TextColumn } from './full-text.ts';
+import { UNREADABLE, unindexed } from './indexer.ts';
+import { highestUid, normaliseRanges } from './message-row.ts';
+import { MessageTests } from './message-tests.ts';
+import { rowCondition } from './row-condition.ts';
+import { both, either, inRanges, NO_UIDS, type UidSet, uidSet, without } from './uid-set.ts';
 
 /**
- * SEARCH, one message after the other: what the index knows is asked first, a header only where that leaves it open,
- * the text last. A generator, so that whoever runs it can let others in between.
+ * SEARCH over sets of UIDs: what the rows tell is one query, words come from the full text, and only what these leave
+ * open is read. Messages that are not indexed yet, or not wholly, are looked at themselves. A generator, so that whoever
+ * runs it can let others in between: it yields when it has worked for a while.
  */
 
 /** Nesting of criteria; RFC 9051 has no minimum, people nest two or three. */
 const MAX_DEPTH = 100;
+/** Documents that are asked for one by one; of more, all of the folder are read. */
+const FEW = 1000;
+/** From so few candidates on, looking at each is cheaper than asking the index. */
+const HANDFUL = 4;
 
-interface Candidate {
-  readonly row: Packable;
-  /** Both are read at most once. */
-  header(): Uint8Array;
-  text(where: 'body' | 'message'): Iterable<string>;
+type Ranges = ReturnType<typeof normaliseRanges>;
+type Steps = Generator<null, UidSet>;
+
+export function* search(account: MaildirAccount, folder: Folder, criteria: SearchCriteria): Steps {
+  for (;;) {
+    const { index } = account;
+    const found = yield* new Search(account, account.folder(folder.mailbox)).find(criteria, undefined, 0);
+    // When the index was made anew in between, half of the answer is of nothing.
+    if (account.index === index) return found;
+  }
 }
 
-type Test = { readonly cost: 0 | 1 | 2; matches(candidate: Candidate): boolean };
+class Search {
+  readonly #account: MaildirAccount;
+  readonly #folder: Folder;
+  readonly #tests: MessageTests;
+  #all: UidSet | undefined;
+  #unindexed: UidSet | undefined;
+  #incomplete: UidSet | undefined;
+  #documents: { readonly docs: Uint32Array; readonly uids: Uint32Array } | undefined;
 
-/** Yields a UID that matches, or null when it has only worked for a while. */
-export function* search(
-  account: MaildirAccount,
-  folder: Folder,
-  criteria: SearchCriteria,
-): Generator<number | null> {
-  const test = compile(account, folder, criteria, 0);
-  const made: [number, MessageSummary][] = [];
-  for (const row of packablesBetween(account.index, folder, 1, 2 ** 32 - 1)) {
-    if (test.cost > 0) yield null;
-    try {
-      if (test.matches(candidate(account, folder, row, made))) yield row.uid;
-    } catch (error) {
-      // It went while we searched.
-      if (!(error instanceof StoreError && error.kind === 'expunged')) throw error;
+  constructor(account: MaildirAccount, folder: Folder) {
+    this.#account = account;
+    this.#folder = folder;
+    this.#tests = new MessageTests(account, folder);
+  }
+
+  /** Those `within` (undefined: the whole folder) that match. */
+  *find(criteria: SearchCriteria, within: UidSet | undefined, depth: number): Steps {
+    if (depth > MAX_DEPTH) throw new StoreError('limit', 'This search is nested too deeply');
+    if (within?.length === 0) return NO_UIDS;
+    const condition = rowCondition(this.#folder, criteria);
+    if (condition) return this.#rows(condition.sql, condition.values, within);
+    if ('all' in criteria) {
+      let left = within;
+      for (const next of byCost(criteria.all)) left = yield* this.find(next, left, depth + 1);
+      return left ?? this.#everything();
     }
-    if (made.length > 0) keep(account, folder, made.splice(0));
+    if ('any' in criteria) {
+      let found = NO_UIDS;
+      for (const next of byCost(criteria.any)) {
+        const rest = found.length > 0 ? without(within ?? this.#everything(), found) : within;
+        found = either(found, yield* this.find(next, rest, depth + 1));
+      }
+      return found;
+    }
+    if ('not' in criteria) {
+      const all = within ?? this.#everything();
+      return without(all, yield* this.find(criteria.not, within, depth + 1));
+    }
+    if ('uid' in criteria) {
+      const ranges: Ranges = normaliseRanges(criteria.uid, highestUid(this.#account.index, this.#folder));
+      return inRanges(within ?? this.#everything(), ranges);
+    }
+    if ('header' in criteria) return yield* this.#header(criteria, within);
+    if ('text' in criteria) return yield* this.#text(criteria, within);
+    if ('date' in criteria) return yield* this.#sent(criteria, within);
+    throw new Error('rows answer all other criteria');
   }
-}
 
-function candidate(
-  account: MaildirAccount,
-  folder: Folder,
-  row: Packable,
-  made: [number, MessageSummary][],
-): Candidate {
-  let header: Uint8Array | undefined;
-  return {
-    row,
-    header() {
-      header ??= headerOf(account, folder, row.uid, made);
-      return header;
-    },
-    text(where) {
-      const read: ReadSpan = (span) => readSpan(account, folder, row.uid, span);
-      const part = readStructure(account, folder, row.uid);
-      return where === 'body' ? bodyText(part, read) : messageText(part, read);
-    },
-  };
-}
+  #rows(sql: string, values: readonly (number | string)[], within: UidSet | undefined): UidSet {
+    const { firstId, lastId } = this.#folder;
+    const few = within && within.length <= FEW ? within : undefined;
+    const ids = few
+      ? this.#account.index.column(
+          `SELECT id FROM messages WHERE id IN (SELECT value FROM json_each(?)) AND ${sql} ORDER BY id`,
+          JSON.stringify(Array.from(few, (uid) => this.#folder.id(uid))),
+          ...values,
+        )
+      : this.#account.index.column(
+          `SELECT id FROM messages WHERE id BETWEEN ? AND ? AND ${sql} ORDER BY id`,
+          firstId,
+          lastId,
+          ...values,
+        );
+    const found = this.#uidsOf(ids);
+    return within && !few ? both(found, within) : found;
+  }
 
-function compile(account: MaildirAccount, folder: Folder, criteria: SearchCriteria, depth: number): Test {
-  if (depth > MAX_DEPTH) throw new StoreError('limit', 'This search is nested too deeply');
-  const inner = (next: SearchCriteria): Test => compile(account, folder, next, depth + 1);
-  if ('all' in criteria) {
-    const tests = byCost(criteria.all.map(inner));
-    return { cost: dearest(tests), matches: (message) => tests.every((test) => test.matches(message)) };
+  *#header(
+    { header, contains }: Extract<SearchCriteria, { readonly header: string }>,
+    within: UidSet | undefined,
+  ): Steps {
+    const name = header.toLowerCase();
+    const needle = fold(contains);
+    const test = (uid: number): boolean => this.#tests.header(uid, name, needle);
+    if (within && within.length <= HANDFUL) return yield* this.#lookAt(within, test);
+    const column = COLUMN_OF.get(name);
+    if (column && needle !== '') {
+      const style = column === 'subject' ? 'text' : 'address';
+      return yield* this.#words(needle, style, [column], within, 'exact', test);
+    }
+    // The field's name, or what is looked for in it, is in the header somewhere.
+    const words = fold(needle === '' ? name : contains);
+    return yield* this.#words(words, 'text', ['header'], within, 'candidates', test, name);
   }
-  if ('any' in criteria) {
-    const tests = byCost(criteria.any.map(inner));
-    return { cost: dearest(tests), matches: (message) => tests.some((test) => test.matches(message)) };
+
+  *#text(
+    { text, in: where }: Extract<SearchCriteria, { readonly text: string }>,
+    within: UidSet | undefined,
+  ): Steps {
+    const needle = fold(text);
+    if (needle === '') return within ?? this.#everything();
+    const test = (uid: number): boolean => this.#tests.text(uid, where, text);
+    if (within && within.length <= HANDFUL) return yield* this.#lookAt(within, test);
+    return yield* this.#words(
+      needle,
+      'text',
+      where === 'body' ? ['body'] : ['header', 'body'],
+      within,
+      'exact',
+      test,
+    );
   }
-  if ('not' in criteria) {
-    const test = inner(criteria.not);
-    return { cost: test.cost, matches: (message) => !test.matches(message) };
+
+  /** @param meaning `candidates`: what the words find is looked at in any case */
+  *#words(
+    needle: string,
+    style: 'text' | 'address',
+    columns: readonly TextColumn[],
+    within: UidSet | undefined,
+    meaning: 'exact' | 'candidates',
+    test: (uid: number) => boolean,
+    field?: string,
+  ): Steps {
+    // Before the words are asked: what is indexed meanwhile is then found twice, not missed.
+    const untested = this.#untested();
+    const wanted = wantedWords(needle, style);
+    let found = NO_UIDS;
+    const mayStand = field === undefined || this.#tests.isIndexed(field);
+    const goal = within?.length ?? this.#folder.total - untested.length;
+    const text = new FullText(this.#account);
+    const isKnown =
+      mayStand &&
+      (yield* text.find(wanted, columns, (docs) => {
+        found = either(found, this.#uidsWith(docs));
+        if (found.length < goal) return 'more';
+        return !within || both(found, within).length === goal ? 'enough' : 'more';
+      }));
+    if (!isKnown) return yield* this.#lookAt(within ?? this.#everything(), test);
+    if (within) found = both(found, within);
+    const isProof = wanted.proves === 'yes' && meaning === 'exact';
+    const sure = isProof ? found : yield* this.#lookAt(found, test);
+    const rest = without(within ? both(untested, within) : untested, isProof ? found : sure);
+    return either(sure, yield* this.#lookAt(rest, test));
   }
-  if ('flag' in criteria) {
-    const bit = bitOf(criteria.flag, folder.keywords);
-    return { cost: 0, matches: ({ row }) => (row.flags & bit) !== 0 };
-  }
-  if ('uid' in criteria) {
-    const ranges = normaliseRanges(criteria.uid, highestUid(account.index, folder));
-    return { cost: 0, matches: ({ row }) => within(ranges, row.uid) };
-  }
-  if ('header' in criteria) {
-    const name = criteria.header.toLowerCase();
-    const wanted = fold(criteria.contains);
-    return {
-      cost: 1,
-      matches: (message) => fieldTexts(message.header(), name).some((text) => fold(text).includes(wanted)),
+
+  *#sent(
+    { from, before }: Extract<SearchCriteria, { readonly date: unknown }>,
+    within: UidSet | undefined,
+  ): Steps {
+    const first = from ?? Number.MIN_SAFE_INTEGER;
+    const end = before ?? Number.MAX_SAFE_INTEGER;
+    // Of one that cannot be read the day of arrival is known.
+    const notIndexed = uidSet(unindexed(this.#account, this.#folder));
+    const ids = this.#account.index.column(
+      'SELECT id FROM keys WHERE id BETWEEN ? AND ? AND sent >= ? AND sent < ? ORDER BY id',
+      this.#folder.firstId,
+      this.#folder.lastId,
+      first,
+      end,
+    );
+    const isIn = (uid: number): boolean => {
+      const sent = this.#tests.sent(uid);
+      return sent >= first && sent < end;
     };
+    const known = within ? both(this.#uidsOf(ids), within) : this.#uidsOf(ids);
+    return either(known, yield* this.#lookAt(within ? both(notIndexed, within) : notIndexed, isIn));
   }
-  if ('text' in criteria) {
-    const { text, in: where } = criteria;
-    return { cost: 2, matches: (message) => includesText(message.text(where), text) };
+
+  *#lookAt(uids: UidSet, test: (uid: number) => boolean): Steps {
+    const found: number[] = [];
+    for (const uid of uids) {
+      try {
+        if (test(uid)) found.push(uid);
+      } catch (error) {
+        // It went while we searched.
+        if (!(error instanceof StoreError && error.kind === 'expunged')) throw error;
+      }
+      yield null;
+    }
+    return Uint32Array.from(found);
   }
-  if ('size' in criteria) {
-    const { size, bytes } = criteria;
-    return { cost: 0, matches: ({ row }) => (size === 'larger' ? row.size > bytes : row.size < bytes) };
+
+  #everything(): UidSet {
+    this.#all ??= this.#account.roster(this.#folder).uids();
+    return this.#all;
   }
-  if ('date' in criteria) return dateTest(account, folder, criteria);
-  const { changedSince } = criteria;
-  return { cost: 0, matches: ({ row }) => row.modSeq > changedSince };
+
+  /** Not indexed, or only in part. */
+  #untested(): UidSet {
+    this.#incomplete ??= this.#withState('state <> 0');
+    return either(this.#notIndexed(), this.#incomplete);
+  }
+
+  /** Nothing is known of them. */
+  #notIndexed(): UidSet {
+    this.#unindexed ??= either(
+      uidSet(unindexed(this.#account, this.#folder)),
+      this.#withState(`state <> 0 AND state = ${UNREADABLE}`),
+    );
+    return this.#unindexed;
+  }
+
+  #withState(condition: string): UidSet {
+    const ids = this.#account.index.column(
+      `SELECT id FROM keys WHERE ${condition} AND id BETWEEN ? AND ? ORDER BY id`,
+      this.#folder.firstId,
+      this.#folder.lastId,
+    );
+    return this.#uidsOf(ids);
+  }
+
+  /** The messages here that have these texts. */
+  #uidsWith(docs: readonly number[]): UidSet {
+    const { index } = this.#account;
+    const { firstId, lastId } = this.#folder;
+    if (docs.length <= FEW && !this.#documents) {
+      const ids = docs.flatMap((doc) =>
+        index.column('SELECT id FROM keys WHERE doc = ? AND id BETWEEN ? AND ?', doc, firstId, lastId),
+      );
+      return uidSet(ids.map((id) => this.#folder.uidOf(id)));
+    }
+    this.#documents ??= {
+      docs: Uint32Array.from(
+        index.column('SELECT doc FROM keys WHERE id BETWEEN ? AND ? ORDER BY id', firstId, lastId),
+      ),
+      uids: this.#uidsOf(
+        index.column('SELECT id FROM keys WHERE id BETWEEN ? AND ? ORDER BY id', firstId, lastId),
+      ),
+    };
+    const wanted = new Uint8Array((docs.at(-1) ?? 0) + 1);
+    for (const doc of docs) wanted[doc] = 1;
+    const { docs: of, uids } = this.#documents;
+    const found = new Uint32Array(uids.length);
+    let count = 0;
+    for (let at = 0; at < of.length; at++) if (wanted[of[at] ?? 0] === 1) found[count++] = uids[at] ?? 0;
+    return found.subarray(0, count);
+  }
+
+  #uidsOf(ids: readonly number[]): UidSet {
+    const { firstId } = this.#folder;
+    return Uint32Array.from(ids, (id) => id - firstId);
+  }
 }
 
-function dateTest(
-  account: MaildirAccount,
-  folder: Folder,
-  { date, from, before }: Extract<SearchCriteria, { readonly date: unknown }>,
-): Test {
-  const isIn = (time: number): boolean =>
-    time >= (from ?? Number.NEGATIVE_INFINITY) && time < (before ?? Number.POSITIVE_INFINITY);
-  if (date !== 'sent')
-    return { cost: 0, matches: ({ row }) => isIn(date === 'internal' ? row.internalDate : row.savedDate) };
-  return {
-    cost: 1,
-    matches(message) {
-      const cached = account.index
-        .prepare<[number | null]>('SELECT sent FROM summaries WHERE id = ?')
-        .get(folder.id(message.row.uid));
-      const sent = cached ? cached[0] : sentDate(message.header());
-      // Without a usable Date field the day of arrival has to do, as other servers have it.
-      return isIn(sent ?? message.row.internalDate);
-    },
-  };
+const COLUMN_OF: ReadonlyMap<string, TextColumn> = new Map([
+  ['subject', 'subject'],
+  ['from', 'sender'],
+  ['to', 'recipient'],
+  ['cc', 'cc'],
+  ['bcc', 'bcc'],
+]);
+
+function byCost(criteria: readonly SearchCriteria[]): SearchCriteria[] {
+  return [...criteria].sort((a, b) => cost(a, 0) - cost(b, 0));
 }
 
-/** The ranges ascend and do not touch. */
-function within(ranges: readonly { readonly first: number; readonly last: number }[], uid: number): boolean {
-  let low = 0;
-  let high = ranges.length - 1;
-  while (low <= high) {
-    const middle = (low + high) >> 1;
-    const range = ranges[middle];
-    if (!range) return false;
-    if (uid < range.first) high = middle - 1;
-    else if (uid > range.last) low = middle + 1;
-    else return true;
-  }
-  return false;
-}
-
-function byCost(tests: readonly Test[]): Test[] {
-  return [...tests].sort((a, b) => a.cost - b.cost);
-}
-
-function dearest(tests: readonly Test[]): Test['cost'] {
-  return tests.at(-1)?.cost ?? 0;
+function cost(criteria: SearchCriteria, depth: number): number {
+  if (depth > MAX_DEPTH) return 0;
+  if ('all' in criteria) return Math.max(0, ...criteria.all.map((next) => cost(next, depth + 1)));
+  if ('any' in criteria) return Math.max(0, ...criteria.any.map((next) => cost(next, depth + 1)));
+  if ('not' in criteria) return cost(criteria.not, depth + 1);
+  if ('text' in criteria) return 3;
+  if ('header' in criteria) return COLUMN_OF.has(criteria.header.toLowerCase()) ? 1 : 2;
+  return 0;
 }
