@@ -1,15 +1,16 @@
 import { SUMMARY_PARTS, type Summary, type SummaryPart, type Uid } from './store.ts';
 
 /**
- * Summaries on their way from the store's thread: all texts as one string, which costs that thread and ours a third of
- * what an array of them does.
+ * Summaries on their way from the store's thread: all texts in one buffer that moves without a copy, a third of the work
+ * that an array of them is on both sides.
  */
 export interface PackedSummaries {
   readonly parts: readonly SummaryPart[];
   readonly uids: Uint32Array<ArrayBuffer>;
   /** Of each part of each message, in the order of `parts`. */
   readonly lengths: Uint32Array<ArrayBuffer>;
-  readonly text: string;
+  /** One after the other; strings of bytes, so a byte a character. */
+  readonly text: Uint8Array<ArrayBuffer>;
 }
 
 export type SummaryRow = readonly [uid: number, ...texts: string[]];
@@ -26,10 +27,15 @@ export function packSummaries(parts: readonly SummaryPart[], rows: readonly Summ
       texts.push(text);
     }
   });
-  return { parts, uids, lengths, text: texts.join('') };
+  const text = texts.join('');
+  const bytes = Buffer.from(new ArrayBuffer(text.length));
+  bytes.write(text, 'latin1');
+  return { parts, uids, lengths, text: bytes };
 }
 
-export function unpackSummaries({ parts, uids, lengths, text }: PackedSummaries): Summary[] {
+export function unpackSummaries(packed: PackedSummaries): Summary[] {
+  const { parts, uids, lengths } = packed;
+  const text = Buffer.from(packed.text.buffer).toString('latin1');
   const places = SUMMARY_PARTS.map((part) => parts.indexOf(part));
   const found: Summary[] = [];
   const texts = new Array<string>(parts.length + 1).fill('');

@@ -317,7 +317,8 @@ export class OpenAccounts {
         if (clock.now().getTime() - since < INDEX_TURN) continue;
         if (clock.now().getTime() - this.#intakeAt < INDEX_FOLLOWS)
           await clock.sleep(INDEX_FOLLOWS, this.#closed.signal);
-        else if (clock.now().getTime() - this.#usedAt < GIVE_WAY) await clock.sleep(GIVE_WAY, this.#closed.signal);
+        else if (clock.now().getTime() - this.#usedAt < GIVE_WAY)
+          await clock.sleep(GIVE_WAY, this.#closed.signal);
         else await new Promise((resolve) => setImmediate(resolve));
         since = clock.now().getTime();
       }
