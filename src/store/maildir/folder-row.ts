@@ -90,6 +90,12 @@ export function saveFolder(index: Index, folder: Folder): void {
     .run(...values(folder), folder.row);
 }
 
+/** Gives up their directories in the index, so that other folders can have them. */
+export function setAside(index: Index, folders: readonly Folder[]): void {
+  const update = index.prepare('UPDATE folders SET dir = ? WHERE id = ?');
+  for (const { row } of folders) update.run(`/${row}`, row);
+}
+
 /** With all its messages, tombstones and what was remembered of them; deliveries stay known. */
 export function deleteFolder(index: Index, folder: Folder): void {
   forgetDerived(index, { first: folder.firstId, last: folder.lastId });
