@@ -3,8 +3,8 @@ import type { AccountStore, MailboxId, Uid } from '../../src/store/store.ts';
 import { alice, maildirStore, message } from './surroundings.ts';
 
 /**
- * Works on a mailbox until it is killed: eight lanes deliver, flag, move and expunge. Before and after each step a line
- * goes to the log, which outlives the process: what has a `done` must survive.
+ * Works on a mailbox until it is killed: eight lanes deliver, flag, move, copy and expunge, while the store indexes what
+ * came. Before and after each step a line goes to the log, which outlives the process: what has a `done` must survive.
  */
 const [directory = '', log = '', round = ''] = process.argv.slice(2);
 
@@ -21,6 +21,7 @@ interface Known {
 const store = maildirStore(directory);
 const account: AccountStore = await store.account(alice);
 const ids = new Map<string, MailboxId>();
+if (!(await account.mailbox('Copies'))) await account.create('Copies');
 for (const { path, id } of await account.mailboxes()) ids.set(path, id);
 const idOf = (path: string): MailboxId => ids.get(path) ?? ('' as MailboxId);
 const pick = <T>(list: readonly T[]): T | undefined => list[Math.floor(Math.random() * list.length)];
@@ -74,6 +75,17 @@ async function move(many: readonly Known[], folder: string): Promise<void> {
   });
 }
 
+async function copy(many: readonly Known[]): Promise<void> {
+  const [first] = many;
+  if (!first) return;
+  const keys = many.map(({ key }) => key);
+  note('begin', { op: 'copy', keys });
+  const uids = many.map(({ uid }) => uid);
+  await account.copy(idOf(first.folder), uids, idOf('Copies'));
+  note('done', { op: 'copy', keys });
+  free.push(...many);
+}
+
 async function expunge(known: Known): Promise<void> {
   note('begin', { op: 'expunge', key: known.key });
   await account.expunge(idOf(known.folder), [known.uid]);
@@ -90,11 +102,12 @@ async function lane(): Promise<never> {
     const chance = Math.random();
     const known = chance < 0.4 ? undefined : take();
     if (!known) await deliver();
-    else if (chance < 0.7) await flag(known);
+    else if (chance < 0.65) await flag(known);
     else if (chance < 0.9) {
       const others = free.filter(({ folder }) => folder === known.folder).slice(0, 4);
       for (const other of others) free.splice(free.indexOf(other), 1);
-      await move([known, ...others], pick(FOLDERS) ?? 'INBOX');
+      if (chance < 0.8) await move([known, ...others], pick(FOLDERS) ?? 'INBOX');
+      else await copy([known, ...others]);
     } else await expunge(known);
   }
 }
