@@ -4,6 +4,7 @@ import { listAccounts } from './admin/accounts.ts';
 import { adoptionHandlers } from './admin/adopt.ts';
 import { ControlServer, controlPath } from './admin/control.ts';
 import { queueHandlers } from './admin/queue.ts';
+import { storeHandlers } from './admin/store.ts';
 import type { QuotaCheck } from './checks/quota.ts';
 import type { Config } from './config/schema.ts';
 import { LocalAgent } from './delivery/local.ts';
@@ -260,7 +261,7 @@ async function build(
     log,
   });
   onClose(() => walk.close());
-  const handlers = { ...queueHandlers(queue), ...adoptionHandlers(store) };
+  const handlers = { ...queueHandlers(queue), ...adoptionHandlers(store), ...storeHandlers(store) };
   const control = new ControlServer(controlPath(config.dataDir), handlers, log);
   onClose(() => control.close());
   await control.listen();

@@ -4,6 +4,7 @@ import type { CliCommand } from './command.ts';
 import { accountCommand, aliasCommand, domainCommand } from './directory-command.ts';
 import { queueCommand } from './queue-command.ts';
 import { serve } from './serve.ts';
+import { storeCommand } from './store-command.ts';
 import { versionCommand } from './version.ts';
 
 /** Every subcommand, in the order the overview shows them. */
@@ -14,6 +15,7 @@ export const commands: readonly CliCommand[] = [
   accountCommand,
   aliasCommand,
   queueCommand,
+  storeCommand,
   adoptCommand,
   releaseCommand,
   versionCommand,

@@ -1,0 +1,59 @@
+import { ControlClient, controlPath } from '../admin/control.ts';
+import { addressFrom } from '../admin/names.ts';
+import { remoteStoreAdmin, type StoreAdmin, storeAdmin } from '../admin/store.ts';
+import type { Config } from '../config/schema.ts';
+import { addressKey } from '../directory/address-key.ts';
+import type { AccountId } from '../directory/directory.ts';
+import { openStore } from '../facteur.ts';
+import { systemClock } from '../lib/clock.ts';
+import { asDataDirError, claimDataDir } from '../lib/data-dir.ts';
+import { createLogger } from '../lib/logger.ts';
+import type { CliCommand } from './command.ts';
+import { resolveConfig } from './config-file.ts';
+import { runStore, STORE_USAGE } from './store.ts';
+
+/** Asks the running daemon; while none runs, opens the accounts itself. */
+export const storeCommand: CliCommand = {
+  name: 'store',
+  summary: 'compare the index of the mail with the Maildir, mend it, make it again',
+  usage: STORE_USAGE,
+  async run(args, { io, configFile }) {
+    const { config } = resolveConfig(configFile);
+    try {
+      return await runStore(args, {
+        io,
+        dataDir: config.dataDir,
+        // Also of an account that was removed: its mail may still be there.
+        account: (text) => addressKey(addressFrom(text)) as string as AccountId,
+        withAdmin: (work) => withAdmin(config, work),
+      });
+    } catch (error) {
+      throw asDataDirError(config.dataDir, error) ?? error;
+    }
+  },
+};
+
+async function withAdmin(config: Config, work: (admin: StoreAdmin) => Promise<number>): Promise<number> {
+  const client = await ControlClient.connect(controlPath(config.dataDir));
+  if (client) {
+    try {
+      return await work(remoteStoreAdmin(client));
+    } finally {
+      client.close();
+    }
+  }
+  const release = claimDataDir(config.dataDir);
+  try {
+    // Standard output is for the answer: `--json` is read by programs.
+    const log = createLogger({ level: 'warn', format: config.log.format }, process.stderr);
+    const store = openStore(config, { clock: systemClock, log });
+    try {
+      return await work(storeAdmin(store));
+    } finally {
+      await store.close();
+      log.flush();
+    }
+  } finally {
+    release();
+  }
+}
