@@ -52,6 +52,8 @@ export class Selected {
   /** Our own changes, whose echo has not come yet. */
   readonly #own = new Map<Uid, { readonly message: Message; readonly told: boolean }>();
   #heard: ModSeq;
+  /** What was announced while we change flags ourselves: as long as the store takes for that. */
+  #echoes: Change[] | null = null;
 
   constructor(options: SelectedOptions) {
     this.mailbox = options.mailbox;
@@ -164,9 +166,27 @@ export class Selected {
     return this.#keywords.size > before;
   }
 
+  /**
+   * We are about to change flags: the echo waits until `changedHere` says what is ours, or it would be kept, and told,
+   * as news. Ends with `changedHere`, or `changesNothing` when nothing came of it.
+   */
+  changing(): void {
+    this.#echoes ??= [];
+  }
+
+  changesNothing(): void {
+    const echoes = this.#echoes ?? [];
+    this.#echoes = null;
+    for (const change of echoes) this.hear(change);
+  }
+
   /** The store announces; the client hears of it later. */
   hear(change: Change): void {
     if (change.mailbox !== this.id) return;
+    if (this.#echoes) {
+      this.#echoes.push(change);
+      return;
+    }
     switch (change.type) {
       case 'added':
         for (const message of change.messages) this.#hearAdded(message);
@@ -209,6 +229,7 @@ export class Selected {
       }
       if (modSeq > this.#heard) this.#own.set(uid, { message, told: knows === 'told' });
     }
+    this.changesNothing();
   }
 
   /** The client has just been given these flags by FETCH. */

@@ -8,7 +8,12 @@ import type { EmailId, Flag, MailboxId, Message, ModSeq, Uid } from './store.ts'
 /** uid, modseq, flag bits, internal date, saved date, size, and the two halves of the email id. */
 export const STRIDE = 8;
 /** Where in a row these are. */
-export const AT: { readonly uid: 0; readonly modSeq: 1; readonly flags: 2 } = { uid: 0, modSeq: 1, flags: 2 };
+export const AT: { readonly uid: 0; readonly modSeq: 1; readonly flags: 2; readonly size: 5 } = {
+  uid: 0,
+  modSeq: 1,
+  flags: 2,
+  size: 5,
+};
 
 export interface PackedMessages {
   readonly mailbox: MailboxId;

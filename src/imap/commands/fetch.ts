@@ -5,6 +5,7 @@ import {
   SUMMARY_PARTS,
   type Summary,
   type SummaryPart,
+  type ThreadId,
   type Uid,
   type UidRange,
 } from '../../store/store.ts';
@@ -140,9 +141,10 @@ interface Details {
   /** Ascending by UID, as the messages are. */
   readonly summaries: readonly Summary[];
   readonly headers: ReadonlyMap<Uid, Uint8Array>;
+  readonly threads: ReadonlyMap<Uid, ThreadId>;
 }
 
-const NO_DETAILS: Details = { summaries: [], headers: new Map() };
+const NO_DETAILS: Details = { summaries: [], headers: new Map(), threads: new Map() };
 
 /** Prints FETCH responses, batch by batch. */
 class Printer {
@@ -158,6 +160,7 @@ class Printer {
   readonly #shown: ReadonlySet<string>;
   readonly #parts: readonly SummaryPart[];
   readonly #headers: boolean;
+  readonly #threads: boolean;
   readonly #setsSeen: boolean;
   /** What clients ask of a whole mailbox whenever they open it: a path of its own, four times as fast. */
   readonly #isSync: boolean;
@@ -174,6 +177,7 @@ class Printer {
     const needs = new Set(this.#attributes.map((attribute) => attribute.needs));
     this.#parts = SUMMARY_PARTS.filter((part) => needs.has(part));
     this.#headers = needs.has('header');
+    this.#threads = needs.has('thread');
     this.#setsSeen =
       session.selected.access === 'read-write' && this.#attributes.some((attribute) => attribute.seen);
     this.#isSync = this.#tellsFlags && args.items.map(({ name }) => name).join() === 'UID,FLAGS';
@@ -183,7 +187,7 @@ class Printer {
   async print(found: readonly Message[]): Promise<void> {
     const newlySeen = new Set<Uid>();
     const messages = this.#setsSeen ? await this.#see(found.filter(this.#isInView), newlySeen) : found;
-    if (this.#parts.length === 0 && !this.#headers) {
+    if (this.#parts.length === 0 && !this.#headers && !this.#threads) {
       await this.#printThese(messages, NO_DETAILS, newlySeen);
       return;
     }
@@ -212,16 +216,17 @@ class Printer {
     if (messages.length === 0) return NO_DETAILS;
     const { store, id } = this.#mailbox;
     const uids = messages.map((message) => message.uid);
-    const [summaries, headers] = await Promise.all([
+    const [summaries, headers, threads] = await Promise.all([
       this.#parts.length > 0 ? collected(store.summaries(id, uids, this.#parts)) : [],
       this.#headers ? collected(store.headers(id, uids)) : [],
+      this.#threads ? store.threadIds(id, uids) : NO_DETAILS.threads,
     ]);
-    return { summaries, headers: new Map(headers.map(({ uid, header }) => [uid, header])) };
+    return { summaries, headers: new Map(headers.map(({ uid, header }) => [uid, header])), threads };
   }
 
   async #printThese(
     messages: readonly Message[],
-    { summaries, headers }: Details,
+    { summaries, headers, threads }: Details,
     newlySeen: ReadonlySet<Uid>,
   ): Promise<void> {
     const session = this.#session;
@@ -246,7 +251,7 @@ class Printer {
         if (out.full) await out.flush();
         continue;
       }
-      const fetched = new FetchedMessage(this.#mailbox, message, flags, summary, header);
+      const fetched = new FetchedMessage(this.#mailbox, message, flags, summary, header, threads.get(uid));
       if (this.#tellsFlags) selected.toldFlags(message);
       const line = this.#line(sequence, fetched, newlySeen.has(uid));
       if (typeof line === 'string') out.add(line);
@@ -262,7 +267,12 @@ class Printer {
       .filter((message) => !message.flags.includes('\\Seen'))
       .map((message) => message.uid);
     if (unseen.length === 0) return messages;
-    const result = await store.setFlags(selected.id, unseen, { mode: 'add', flags: ['\\Seen'] });
+    selected.changing();
+    const change = { mode: 'add', flags: ['\\Seen'] } as const;
+    const result = await store.setFlags(selected.id, unseen, change).catch((error: unknown) => {
+      selected.changesNothing();
+      throw error;
+    });
     selected.changedHere(result.messages, 'told');
     const changed = new Map(result.messages.map((message) => [message.uid, message]));
     for (const uid of changed.keys()) newlySeen.add(uid);

@@ -36,15 +36,22 @@ export const store: Command = command({
     if (args.unchangedSince !== null) session.enableCondstore();
     const uids = [...selected.uidsIn(ranges)];
     if (uids.length === 0) return undefined;
-    const { messages, conflicts } = await session.store.setFlags(selected.id, uids, {
-      mode: args.mode,
-      flags: args.flags,
-      ...(args.unchangedSince === null ? {} : { unchangedSince: args.unchangedSince }),
-    });
+    selected.changing();
+    const { messages, conflicts } = await session.store
+      .setFlags(selected.id, uids, {
+        mode: args.mode,
+        flags: args.flags,
+        ...(args.unchangedSince === null ? {} : { unchangedSince: args.unchangedSince }),
+      })
+      .catch((error: unknown) => {
+        selected.changesNothing();
+        throw error;
+      });
     selected.changedHere(messages, args.silent);
     const { out } = session;
+    let sequence = 0;
     for (const message of messages) {
-      const sequence = selected.sequenceOf(message.uid);
+      sequence = selected.sequenceOf(message.uid, sequence + 1);
       if (sequence === 0) continue;
       if (args.silent === 'told') {
         const flags = session.flagsOf(message, { uid: args.by === 'uid' });

@@ -1,10 +1,11 @@
+import { AT, STRIDE } from '../packed-messages.ts';
 import { type ModSeq, StoreError, type Uid } from '../store.ts';
 import type { MaildirAccount } from './account.ts';
 import { unlinkIfThere } from './disk.ts';
 import { SEEN } from './flags.ts';
 import type { Folder } from './folder.ts';
 import { forgetDerived } from './index.ts';
-import { IN_LIST, idList, type MessageRow, rowsOf } from './message-row.ts';
+import { type MessageRow, rowsOf, stretchesOf } from './message-row.ts';
 
 /**
  * Removing messages: the commit that makes a tombstone and notes the file waits for the disk, then the files go. What a
@@ -14,10 +15,15 @@ import { IN_LIST, idList, type MessageRow, rowsOf } from './message-row.ts';
 /** Files that go at once; of more the rest goes in the background, so that nobody waits for it. */
 const AT_ONCE = 100;
 
+/** A message that goes. */
+type Leaving = Pick<MessageRow, 'id' | 'uid' | 'size' | 'flags'>;
+
 /** Resolves to those that were there. */
 export function expunge(account: MaildirAccount, folder: Folder, uids: readonly number[]): number[] {
-  const rows = rowsOf(account.index, folder, uids);
+  const rows = leavingOf(account, folder, uids);
   if (rows.length === 0) return [];
+  const going = rows.map(({ uid }) => uid);
+  const first = rowsOf(account.index, folder, going.slice(0, AT_ONCE));
   const commit = (): void => {
     account.reserve(folder, { uids: 0 });
     account.write('wait', [folder], () => removeRows(account, folder, rows));
@@ -29,13 +35,23 @@ export function expunge(account: MaildirAccount, folder: Folder, uids: readonly 
     if (!(error instanceof StoreError && error.kind === 'disk-full')) throw error;
     // Nothing can be written, and this is how people make room: the files first. Should the index still not take it,
     // the next scan sees that they are gone.
-    for (const row of rows) removeFile(account, folder, row);
+    for (const row of rowsOf(account.index, folder, going)) removeFile(account, folder, row);
     folder.dirty = true;
     commit();
   }
-  for (const row of rows.slice(0, AT_ONCE)) removeFile(account, folder, row);
+  for (const row of first) removeFile(account, folder, row);
   account.touched(folder);
-  return rows.map(({ uid }) => uid);
+  return going;
+}
+
+function leavingOf(account: MaildirAccount, folder: Folder, uids: readonly number[]): Leaving[] {
+  const rows = account.roster(folder).rowsOf(uids);
+  const found: Leaving[] = [];
+  for (let at = 0; at < rows.length; at += STRIDE) {
+    const uid = rows[at + AT.uid] ?? 0;
+    found.push({ id: folder.id(uid), uid, size: rows[at + AT.size] ?? 0, flags: rows[at + AT.flags] ?? 0 });
+  }
+  return found;
 }
 
 /** When it is not there under the name we know, somebody renamed it: the next scan finds and removes it. */
@@ -49,24 +65,29 @@ export function removeFile(
 }
 
 /** Inside a transaction. */
-export function removeRows(account: MaildirAccount, folder: Folder, rows: readonly MessageRow[]): void {
-  const ids = idList(rows);
-  account.index
-    .prepare(`INSERT INTO removals SELECT id, base, place, info FROM messages WHERE id IN ${IN_LIST}`)
-    .run(ids);
+export function removeRows(account: MaildirAccount, folder: Folder, rows: readonly Leaving[]): void {
+  for (const [where, ...values] of stretchesOf(rows.map(({ id }) => id)))
+    account.index
+      .prepare(`INSERT INTO removals SELECT id, base, place, info FROM messages WHERE ${where}`)
+      .run(...values);
   bury(account, folder, rows);
   account.behind = true;
 }
 
-/** Takes messages out of the index and leaves tombstones; inside a transaction. */
-export function bury(account: MaildirAccount, folder: Folder, rows: readonly MessageRow[]): void {
+/** Takes messages, ascending, out of the index and leaves tombstones; inside a transaction. */
+export function bury(account: MaildirAccount, folder: Folder, rows: readonly Leaving[]): void {
   const { index } = account;
-  const ids = idList(rows);
   folder.modSeq++;
-  for (const table of ['messages', 'pending'])
-    index.prepare(`DELETE FROM ${table} WHERE id IN ${IN_LIST}`).run(ids);
-  forgetDerived(index, { list: ids });
-  index.prepare('INSERT INTO tombstones SELECT value, ? FROM json_each(?)').run(folder.modSeq, ids);
+  for (const [where, ...values] of stretchesOf(rows.map(({ id }) => id))) {
+    const [one, two] = values;
+    if (typeof one === 'string') forgetDerived(index, { list: one });
+    else forgetDerived(index, { first: Number(one), last: Number(two) });
+    index.prepare(`DELETE FROM pending WHERE ${where}`).run(...values);
+    index
+      .prepare(`INSERT INTO tombstones SELECT id, ? FROM messages WHERE ${where}`)
+      .run(folder.modSeq, ...values);
+    index.prepare(`DELETE FROM messages WHERE ${where}`).run(...values);
+  }
   for (const row of rows) {
     folder.total--;
     folder.size -= row.size;

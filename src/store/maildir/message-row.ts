@@ -39,6 +39,8 @@ type Columns = [
   base: string,
 ];
 
+/** So many statements are better than one with a list. */
+const FEW = 8;
 /** From this many UIDs on, reading the stretch they lie in is cheaper than asking for each. */
 const MANY = 64;
 
@@ -118,10 +120,23 @@ export function insertRow(index: Index, row: Omit<MessageRow, 'uid'>): void {
 }
 
 /** Many ids as one parameter: one statement for ten thousand messages. */
-export const IN_LIST = '(SELECT value FROM json_each(?))';
+const IN_LIST = '(SELECT value FROM json_each(?))';
 
-export function idList(rows: readonly { readonly id: number }[]): string {
-  return JSON.stringify(rows.map(({ id }) => id));
+/** A condition on `id` for a part of some ids, and its parameters. */
+export type Stretch = readonly [where: string, ...values: (number | string)[]];
+
+/** Neighbours in one go: half the work of a list, and most of what clients name at once are neighbours. Ascending. */
+export function stretchesOf(ids: readonly number[]): Stretch[] {
+  const stretches: Stretch[] = [];
+  for (let at = 0; at < ids.length; ) {
+    const first = ids[at] ?? 0;
+    let last = first;
+    while (ids[++at] === last + 1) last++;
+    stretches.push(['id BETWEEN ? AND ?', first, last]);
+    if (stretches.length > FEW && stretches.length * 8 > at)
+      return [[`id IN ${IN_LIST}`, JSON.stringify(ids)]];
+  }
+  return stretches;
 }
 
 /** Ascending stretches that do not touch; '*' is `highest`, and a range may be written backwards (RFC 9051 9: seq-range). */

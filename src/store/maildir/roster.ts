@@ -14,6 +14,8 @@ type Added = Extract<StoredChange, { readonly messages: PackedMessages }>;
 
 /** Rows read from the index in one go. */
 const STRETCH = 5000;
+/** For fewer messages than this the index is asked, too. */
+const FEW = 64;
 /** From this many messages beyond the rows that are here, the index is asked instead. */
 const FAR = 2 * STRETCH;
 /** Bytes of a thread's rosters together: the rows of a million messages; of more only the UIDs are kept. */
@@ -111,6 +113,25 @@ export class Roster {
     return { messages: packRows(this.#folder, joined(stretches)), after: reached };
   }
 
+  /** The rows of those of `uids` that are there, ascending. */
+  rowsOf(uids: readonly number[]): Float64Array<ArrayBuffer> {
+    const stretches: Float64Array<ArrayBuffer>[] = [];
+    const wanted = Uint32Array.from(uids).sort();
+    for (let next = 0; next < wanted.length; ) {
+      const from = this.#position(wanted[next] ?? 0);
+      if (from === this.#count) break;
+      let to = from;
+      // Neighbours here, whatever UIDs lie between them.
+      for (; next < wanted.length && to < this.#count; next++) {
+        const uid = wanted[next] ?? 0;
+        if (uid > (this.#uids[to] ?? 0)) break;
+        if (uid === this.#uids[to]) to++;
+      }
+      if (to > from) stretches.push(this.#stretch(from, to));
+    }
+    return joined(stretches);
+  }
+
   /** False: what happened is more than can be followed here; the table must be read again. */
   follow(change: StoredChange): boolean {
     this.#firstUnseen = 'unknown';
@@ -175,7 +196,8 @@ export class Roster {
 
   /** The rows of the messages `from` to `to` (excluded), by their position. */
   #stretch(from: number, to: number): Float64Array<ArrayBuffer> {
-    if (from > this.#loaded + FAR || !holds(to)) return this.#readRows(from, to);
+    const isFar = from > this.#loaded + FAR || (to > this.#loaded && to - from < FEW);
+    if (isFar || !holds(to)) return this.#readRows(from, to);
     while (this.#loaded < to) {
       const end = Math.min(Math.max(to, this.#loaded + STRETCH), this.#count);
       const rows = this.#readRows(this.#loaded, end);

@@ -1,9 +1,15 @@
-import { type Packable, type PackedMessages, pack } from '../packed-messages.ts';
+import { AT, type PackedMessages, packRows, STRIDE } from '../packed-messages.ts';
 import type { FlagChange } from '../store.ts';
 import type { MaildirAccount } from './account.ts';
 import { bitsOf, SEEN } from './flags.ts';
 import type { Folder } from './folder.ts';
-import { IN_LIST, idList, type MessageRow, rowsOf } from './message-row.ts';
+import { stretchesOf } from './message-row.ts';
+
+const CHANGES: Readonly<Record<FlagChange['mode'], string>> = {
+  set: '? | 0',
+  add: 'flags | ?',
+  remove: 'flags & ~?',
+};
 
 /**
  * STORE: one commit that waits for the disk, whatever the number of messages; the file names follow (background.ts).
@@ -15,43 +21,67 @@ export function setFlags(
   uids: readonly number[],
   change: FlagChange,
 ): { readonly messages: PackedMessages; readonly conflicts: readonly number[] } {
-  const rows = rowsOf(account.index, folder, uids);
-  const limit = change.unchangedSince ?? Number.POSITIVE_INFINITY;
-  const conflicts = rows.filter(({ modSeq }) => modSeq > limit).map(({ uid }) => uid);
-  const free = rows.filter(({ modSeq }) => modSeq <= limit);
-  if (free.length === 0) return { messages: pack(folder, []), conflicts };
-  account.reserve(folder, change.mode === 'remove' ? { uids: 0 } : { uids: 0, flags: change.flags });
-  const bits = bitsOf(change.flags, folder.keywords);
-  const modSeq = folder.modSeq + 1;
-  const result: Packable[] = [];
-  const changed: MessageRow[] = [];
-  for (const row of free) {
-    const flags = apply(change.mode, row.flags, bits);
-    if (flags === row.flags) result.push(row);
+  const { unchangedSince: limit = Number.MAX_SAFE_INTEGER, mode } = change;
+  const rows = account.roster(folder).rowsOf(uids);
+  const conflicts: number[] = [];
+  let free = 0;
+  for (let at = 0; at < rows.length; at += STRIDE) {
+    if ((rows[at + AT.modSeq] ?? 0) > limit) conflicts.push(rows[at + AT.uid] ?? 0);
     else {
-      const next = { ...row, flags, modSeq };
-      result.push(next);
-      changed.push(next);
+      if (free < at) rows.copyWithin(free, at, at + STRIDE);
+      free += STRIDE;
     }
   }
-  if (changed.length > 0) {
-    const before = new Map(free.map((row) => [row.id, row.flags]));
-    account.write('wait', [folder], () => {
-      folder.modSeq = modSeq;
-      const update = account.index.prepare(
-        `UPDATE messages SET flags = ?, modseq = ? WHERE id IN ${IN_LIST}`,
-      );
-      for (const flags of new Set(changed.map((row) => row.flags)))
-        update.run(flags, modSeq, idList(changed.filter((row) => row.flags === flags)));
-      account.index
-        .prepare('INSERT OR IGNORE INTO pending SELECT value, 0 FROM json_each(?)')
-        .run(idList(changed));
-      for (const row of changed) folder.unseen += ((before.get(row.id) ?? 0) & SEEN) - (row.flags & SEEN);
-      account.announce({ type: 'flags', mailbox: folder.mailbox, messages: pack(folder, changed) });
-    });
-    account.behind = true;
+  const result = rows.subarray(0, free);
+  if (free > 0) {
+    account.reserve(folder, mode === 'remove' ? { uids: 0 } : { uids: 0, flags: change.flags });
+    changeRows(account, folder, result, mode, bitsOf(change.flags, folder.keywords));
   }
-  return { messages: pack(folder, result), conflicts };
+  return { messages: packRows(folder, result.slice()), conflicts };
+}
+
+/** In the index, and in `rows`. */
+function changeRows(
+  account: MaildirAccount,
+  folder: Folder,
+  rows: Float64Array<ArrayBuffer>,
+  mode: FlagChange['mode'],
+  bits: number,
+): void {
+  const { index } = account;
+  const modSeq = folder.modSeq + 1;
+  const changed = new Float64Array(rows.length);
+  const ids: number[] = [];
+  let seen = 0;
+  for (let at = 0; at < rows.length; at += STRIDE) {
+    const before = rows[at + AT.flags] ?? 0;
+    const flags = apply(mode, before, bits);
+    if (flags === before) continue;
+    rows[at + AT.flags] = flags;
+    rows[at + AT.modSeq] = modSeq;
+    changed.set(rows.subarray(at, at + STRIDE), ids.length * STRIDE);
+    ids.push(folder.id(rows[at + AT.uid] ?? 0));
+    seen += (flags & SEEN) - (before & SEEN);
+  }
+  if (ids.length === 0) return;
+  account.write('wait', [folder], () => {
+    folder.modSeq = modSeq;
+    folder.unseen -= seen;
+    let count = 0;
+    for (const [where, ...values] of stretchesOf(ids)) {
+      count += index
+        .prepare(`UPDATE messages SET flags = ${CHANGES[mode]}, modseq = ? WHERE ${where}`)
+        .run(bits, modSeq, ...values).changes;
+      index.prepare(`INSERT OR IGNORE INTO pending SELECT id, 0 FROM messages WHERE ${where}`).run(...values);
+    }
+    if (count !== ids.length) {
+      account.dropRoster(folder);
+      throw new Error('what is known of a mailbox is not what its index says');
+    }
+    const messages = packRows(folder, changed.slice(0, ids.length * STRIDE));
+    account.announce({ type: 'flags', mailbox: folder.mailbox, messages });
+  });
+  account.behind = true;
 }
 
 function apply(mode: FlagChange['mode'], flags: number, bits: number): number {
