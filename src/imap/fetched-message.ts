@@ -1,7 +1,14 @@
 import type { RawMessage } from '../mail/raw-message.ts';
 import type { Part, Span } from '../message/structure.ts';
 import { transferDecoder } from '../message/transfer.ts';
-import { type AccountStore, type MailboxId, type Message, StoreError, type Summary } from '../store/store.ts';
+import {
+  type AccountStore,
+  type MailboxId,
+  type Message,
+  StoreError,
+  type Summary,
+  type ThreadId,
+} from '../store/store.ts';
 
 /** One message as FETCH prints it: what its items need of it is loaded when the first of them asks, and kept. */
 
@@ -25,6 +32,7 @@ export class FetchedMessage {
   readonly message: Message;
   /** `(\Seen …)` */
   readonly flags: string;
+  readonly threadId: ThreadId | undefined;
   readonly #mailbox: Mailbox;
   readonly #summary: Summary | undefined;
   readonly #header: Uint8Array | undefined;
@@ -37,12 +45,14 @@ export class FetchedMessage {
     flags: string,
     summary: Summary | undefined,
     header: Uint8Array | undefined,
+    threadId?: ThreadId,
   ) {
     this.#mailbox = mailbox;
     this.message = message;
     this.flags = flags;
     this.#summary = summary;
     this.#header = header;
+    this.threadId = threadId;
   }
 
   get summary(): Summary {

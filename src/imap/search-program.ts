@@ -22,7 +22,17 @@ export interface SearchProgram {
 
 /** `[CHARSET x] key key …` to the end of the command. */
 export function parseSearchProgram(p: Parser): SearchProgram {
-  const charset = parseCharset(p);
+  return parseProgram(p, parseCharset(p));
+}
+
+/** `charset key key …`, as SORT and THREAD have it (RFC 5256 5). */
+export function parseCharsetAndProgram(p: Parser): SearchProgram {
+  const charset = p.astring().toString('latin1');
+  p.sp();
+  return parseProgram(p, charset);
+}
+
+function parseProgram(p: Parser, charset: string): SearchProgram {
   const known = isKnownCharset(charset);
   let depth = 0;
   let keys = 0;

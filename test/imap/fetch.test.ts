@@ -81,7 +81,7 @@ describe('items (RFC 9051 6.4.5)', () => {
     ['(UID FLAGS)', 'UID 1 FLAGS (\\Recent)'],
     ['FAST', 'FLAGS (\\Recent) INTERNALDATE " 1-Mar-2024 10:00:00 +0000" RFC822.SIZE 79'],
     ['EMAILID', 'EMAILID (E2)'],
-    ['THREADID', 'THREADID NIL'],
+    ['THREADID', 'THREADID (TE2)'],
     ['SAVEDATE', 'SAVEDATE " 1-Jan-1970 00:00:00 +0000"'],
     [
       'BODY[HEADER]',

@@ -95,6 +95,7 @@ describe('keys (RFC 9051 6.4.4)', () => {
     ['SAVEDBEFORE 1-Mar-2024', []],
     ['SAVEDSINCE 2-Mar-2024', []],
     ['SAVEDATESUPPORTED', [1, 2, 3, 4]],
+    ['THREADID TE4', [2]],
     ['THREADID T1', []],
     ['EMAILID E4', [2]],
     ['CHARSET UTF-8 SUBJECT {6+}\r\ngrüße'.replace('{6+}', '{7+}'), [1]],

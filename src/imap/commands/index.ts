@@ -20,10 +20,12 @@ import { check, noop } from './noop.ts';
 import { getQuota, getQuotaRoot } from './quota.ts';
 import { search } from './search.ts';
 import { examine, select } from './select.ts';
+import { sort } from './sort.ts';
 import { starttls } from './starttls.ts';
 import { status } from './status.ts';
 import { store } from './store.ts';
 import { subscribe, unsubscribe } from './subscribe.ts';
+import { thread } from './thread.ts';
 import { unselect } from './unselect.ts';
 
 /** All commands. */
@@ -54,10 +56,12 @@ export const commands: readonly Command[] = [
   rename,
   search,
   select,
+  sort,
   starttls,
   status,
   store,
   subscribe,
+  thread,
   unselect,
   unsubscribe,
 ];

@@ -38,11 +38,14 @@ export const emailId: FetchItem = {
   parse: () => ({ print: ({ message }) => `EMAILID (${message.emailId})` }),
 };
 
-/** Threads are not kept here; NIL says so (RFC 8474 5.2). */
+/** RFC 8474 5.2: NIL where nothing can be known of it. */
 export const threadId: FetchItem = {
   name: 'THREADID',
   capability: 'OBJECTID',
-  parse: () => ({ print: () => 'THREADID NIL' }),
+  parse: () => ({
+    needs: 'thread',
+    print: ({ threadId: thread }) => `THREADID ${thread === undefined ? 'NIL' : `(${thread})`}`,
+  }),
 };
 
 /** RFC 8514 4.3. */

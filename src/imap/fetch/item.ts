@@ -15,7 +15,7 @@ export interface FetchItem {
 /** One item as one command wants it. */
 export interface FetchAttribute {
   /** What must be loaded from the index for it, for many messages at once. */
-  readonly needs?: SummaryPart | 'header';
+  readonly needs?: SummaryPart | 'header' | 'thread';
   /** Sets \Seen (RFC 9051 6.4.5). */
   readonly seen?: true;
   /** `NAME value`, as a string of bytes or, when it is long, a literal. */
