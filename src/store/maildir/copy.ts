@@ -25,6 +25,8 @@ export interface Pair {
 interface Step {
   readonly source: MessageRow;
   readonly target: MessageRow;
+  /** It was delivered under this key, says its name. */
+  readonly key: string | null;
 }
 
 /** @param quota the account's; null is no limit. */
@@ -97,8 +99,8 @@ function moveRows(account: MaildirAccount, from: Folder, rows: readonly MessageR
       remember(account, steps, 'INSERT OR REPLACE');
       leave(account, from, steps);
       arrive(account, to, steps);
-      for (const { source, target } of steps)
-        account.index.prepare('UPDATE deliveries SET id = ? WHERE id = ?').run(target.id, source.id);
+      const delivered = account.index.prepare('UPDATE deliveries SET id = ? WHERE key = ? AND id = ?');
+      for (const { source, target, key } of steps) if (key !== null) delivered.run(target.id, key, source.id);
       if (intent > 0) account.index.prepare('DELETE FROM intents WHERE number = ?').run(intent);
     });
   } catch (error) {
@@ -172,7 +174,7 @@ function plan(
       info: place === CUR ? infoOf(flags, to.keywords, null) : null,
       base,
     };
-    return { source, target };
+    return { source, target, key: name.key };
   });
 }
 

@@ -100,9 +100,11 @@ export function packablesBetween(
     });
 }
 
+const INSERT = `INSERT INTO messages (${COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
+
 export function insertRow(index: Index, row: Omit<MessageRow, 'uid'>): void {
   index
-    .prepare(`INSERT INTO messages (${COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`)
+    .prepare(INSERT)
     .run(
       row.id,
       row.flags,
