@@ -1,3 +1,5 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Peer } from '../delivery/peer.ts';
 import { DnsServer } from '../dns-server.ts';
@@ -217,6 +219,39 @@ describe('the queue', () => {
   });
 });
 
+describe('the store', () => {
+  test('check and reindex beside the running daemon, and while none runs', async () => {
+    const session = await smtpSession(smtp);
+    const { reply } = await mail(session, 'bob@example.net', 'ann@new.test', TEXT);
+    session.close();
+    expect(reply).toMatch(/^250 /);
+    const total = await eventually('delivered', () => {
+      const report = json('store check --account ann@new.test') as { readonly messages: number };
+      return report.messages > 0 ? report.messages : undefined;
+    });
+    expect(ok('store check')).toMatch(/^ann@new\.test: \d+ mailboxes, \d+ messages, all is well$/m);
+    expect(ok('store reindex --account ann@new.test')).toContain(`ann@new.test: INBOX: ${total} messages`);
+    const reader = await imapSession(imap, 'ann@new.test', 'second secret');
+    expect(await reader.imap('SELECT INBOX')).toContain(`* ${total} EXISTS`);
+    reader.close();
+
+    daemon.kill('SIGTERM');
+    expect(await daemon.ended(20_000)).toBe(0);
+    const index = join(at.dir, 'data/mail/new.test/ann/index.sqlite');
+    writeFileSync(index, 'nonsense '.repeat(1000));
+    const found = at.facteur(['store', 'check']);
+    expect([found.code, found.out]).toEqual([1, expect.stringContaining('not a database')]);
+    expect(at.facteur(['store', 'check', '--repair']).code).toBe(0);
+    expect(ok('store reindex --all')).toContain(`ann@new.test: INBOX: ${total} messages`);
+    daemon = await Daemon.start(at);
+    expect(json('store check --account ann@new.test')).toMatchObject({
+      account: 'ann@new.test',
+      messages: total,
+      findings: [],
+    });
+  });
+});
+
 describe('what was not understood', () => {
   const refused = (words: readonly string[], code: number): string => {
     const result: Outcome = at.facteur(words);
@@ -232,6 +267,8 @@ describe('what was not understood', () => {
     ['queue show', 'queue show needs a queue id'],
     ['queue show ../etc', '"../etc" is not a queue id'],
     ['queue list --frob', "Unknown option '--frob'"],
+    ['store frob', 'store does not know "frob"'],
+    ['store reindex', 'store reindex needs --account ADDRESS or --all'],
     ['account add', 'which account?'],
     ['domain', 'domain needs a verb'],
     ['serve now', "Unexpected argument 'now'"],
@@ -264,7 +301,7 @@ describe('what was not understood', () => {
     for (const words of [['--help'], ['help'], ['-h']]) {
       const { code, out } = runFacteur(words);
       expect(code).toBe(0);
-      for (const name of ['serve', 'check-config', 'domain', 'account', 'alias', 'queue', 'version'])
+      for (const name of ['serve', 'check-config', 'domain', 'account', 'alias', 'queue', 'store', 'version'])
         expect(out).toMatch(new RegExp(`^ {2}${name} `, 'm'));
     }
     expect(runFacteur([]).code).toBe(2);
