@@ -4,6 +4,7 @@ import type { AccountId } from '../directory/directory.ts';
 import { accountDirectory, accountOf } from '../store/account-path.ts';
 import type { CheckReport, Finding } from '../store/check-calls.ts';
 import { damageOf } from '../store/maildir/damage.ts';
+import type { Expired, ExpireMode } from '../store/maildir/expire.ts';
 import type { ControlClient, ControlHandler } from './control.ts';
 
 /** What an admin may do with the mail store; the same words whether the daemon runs or not. */
@@ -12,6 +13,8 @@ export interface StoreAdmin {
   check(account: AccountId, mode: 'look' | 'repair', damage: readonly string[]): Promise<CheckReport | null>;
   /** Makes the index again; each mailbox as it has been read. */
   reindex(account: AccountId): AsyncIterable<Reindexed>;
+  /** What `store.expire` has removed now, or would, by path of the mailbox; null when the account has no mail. */
+  expire(account: AccountId, mode: ExpireMode): Promise<Expired | null>;
 }
 
 export interface Reindexed {
@@ -30,6 +33,7 @@ export function storeAdmin(store: StoreAdmin): StoreAdmin {
   return {
     check: (account, mode, damage) => store.check(account, mode, damage),
     reindex: (account) => store.reindex(account),
+    expire: (account, mode) => store.expire(account, mode),
   };
 }
 
@@ -41,6 +45,10 @@ export function storeHandlers(store: StoreAdmin): Readonly<Record<string, Contro
       return store.check(account, mode, damage);
     },
     'store.reindex': (argument) => store.reindex(argument as AccountId),
+    'store.expire': (argument) => {
+      const { account, mode } = argument as Expire;
+      return store.expire(account, mode);
+    },
   };
 }
 
@@ -50,12 +58,19 @@ interface Check {
   readonly damage: readonly string[];
 }
 
+interface Expire {
+  readonly account: AccountId;
+  readonly mode: ExpireMode;
+}
+
 /** The same over the daemon's control socket. */
 export function remoteStoreAdmin(client: ControlClient): StoreAdmin {
   return {
     check: (account, mode, damage) =>
       client.call('store.check', { account, mode, damage } satisfies Check) as Promise<CheckReport | null>,
     reindex: (account) => client.stream('store.reindex', account) as AsyncIterable<Reindexed>,
+    expire: (account, mode) =>
+      client.call('store.expire', { account, mode } satisfies Expire) as Promise<Expired | null>,
   };
 }
 

@@ -10,6 +10,9 @@ export const STORE_USAGE = `facteur store check [--repair] [--account ADDRESS]..
   Exit code 0: all is well, perhaps because it was mended; 1: something is wrong, and still is.
 facteur store reindex --account ADDRESS... | --all [--json]
                           throw the index away and make it again from the Maildir; UIDs and flags stay
+facteur store expire [--dry-run] [--account ADDRESS]... [--all] [--json]
+                          remove now what store.expire says, which is done once a day anyway
+  --dry-run               only count it
 `;
 
 export interface StoreWorld {
@@ -30,19 +33,25 @@ export function runStore(args: readonly string[], world: StoreWorld): Promise<nu
       json: { type: 'boolean' },
       repair: { type: 'boolean' },
       all: { type: 'boolean' },
+      'dry-run': { type: 'boolean' },
       account: { type: 'string', multiple: true },
     },
   });
   const [verb, extra] = positionals;
   if (extra !== undefined) throw new UsageError(`unexpected argument "${extra}"`);
-  if (verb !== 'check' && verb !== 'reindex')
+  if (verb !== 'check' && verb !== 'reindex' && verb !== 'expire')
     throw new UsageError(verb === undefined ? 'store needs a verb' : `store does not know "${verb}"`);
   if (values.all && values.account) throw new UsageError('either --account or --all');
-  if (verb === 'reindex' && values.repair) throw new UsageError('--repair belongs to store check');
+  if (verb !== 'expire' && values['dry-run']) throw new UsageError('--dry-run belongs to store expire');
+  if (verb !== 'check' && values.repair) throw new UsageError('--repair belongs to store check');
   if (verb === 'reindex' && !values.account && !values.all)
     throw new UsageError('store reindex needs --account ADDRESS or --all');
   const accounts = values.account?.map(world.account) ?? accountsWithMail(world.dataDir);
   const format = values.json ? 'json' : 'text';
+  if (verb === 'expire') {
+    const mode = values['dry-run'] ? 'dry-run' : 'remove';
+    return world.withAdmin((admin) => expire(world, admin, accounts, mode, format));
+  }
   return world.withAdmin((admin) =>
     verb === 'check'
       ? check(world, admin, accounts, values.repair ? 'repair' : 'look', format)
@@ -82,6 +91,26 @@ function describe({ account, mailboxes, messages, findings, more }: AccountRepor
   });
   if (more > 0) lines.push(`  and ${more} more\n`);
   return `${account}: ${size}\n${lines.join('')}`;
+}
+
+async function expire(
+  { io }: StoreWorld,
+  admin: StoreAdmin,
+  accounts: readonly AccountId[],
+  mode: 'remove' | 'dry-run',
+  format: 'json' | 'text',
+): Promise<number> {
+  for (const account of accounts) {
+    const expired = await admin.expire(account, mode);
+    if (format === 'json') io.out(`${JSON.stringify({ account, mode, expired })}\n`);
+    else if (!expired) io.out(`${account}: no mail\n`);
+    else {
+      const lines = Object.entries(expired).map(([path, count]) => `${path}: ${count}`);
+      const what = mode === 'remove' ? 'removed' : 'would be removed';
+      io.out(`${account}: ${lines.length === 0 ? 'nothing' : lines.join(', ')} ${what}\n`);
+    }
+  }
+  return EXIT.ok;
 }
 
 async function reindex(

@@ -10,6 +10,7 @@ import { ChangeFeed } from './change-feed.ts';
 import type { CheckReport } from './check-calls.ts';
 import type { StoredChange } from './maildir/account.ts';
 import type { Released, ReleaseOptions } from './maildir/dovecot/release.ts';
+import type { Expired, ExpireMode } from './maildir/expire.ts';
 import { type PackedMessages, unpack } from './packed-messages.ts';
 import { type PackedSummaries, unpackSummaries } from './packed-summaries.ts';
 import type { Limits } from './quota.ts';
@@ -119,6 +120,11 @@ export class CallingStore implements MailStore {
   async admit(account: AccountId, bytes: number): Promise<void> {
     const quota = await this.#quotaOf(account);
     await this.#calls.call(account, 'admit', { account, mailbox: null, bytes, quota });
+  }
+
+  /** What `store.expire` has removed now, or would, by path; null when the account has no mail. */
+  expire(account: AccountId, mode: ExpireMode): Promise<Expired | null> {
+    return this.#calls.call(account, 'expire', { account, mode });
   }
 
   /** What is due once a day for an account; 'nothing' when it is not. */

@@ -10,6 +10,7 @@ import type { MaildirAccount } from './maildir/account.ts';
 import { searchAll, sort, thread, threadIds } from './maildir/arrange.ts';
 import { copy, move } from './maildir/copy.ts';
 import { type Arrival, type Arrived, deliverAll } from './maildir/deliver.ts';
+import type { Expired, ExpireMode } from './maildir/expire.ts';
 import { expunge, vanished } from './maildir/expunge.ts';
 import type { Folder } from './maildir/folder.ts';
 import { isDamaged } from './maildir/index.ts';
@@ -115,6 +116,7 @@ export function storeService(options: OpenAccountsOptions): {
     read: (account: MaildirAccount, folder: Folder, uids: readonly Uid[]) => T[],
   ): Promise<T[]> =>
     accounts.hold(id, async (account) => {
+      accounts.glance(account, mailbox);
       const found: T[] = [];
       let since = account.now();
       for (let at = 0; at < uids.length; at += STEP) {
@@ -134,6 +136,7 @@ export function storeService(options: OpenAccountsOptions): {
     work: (account: MaildirAccount, folder: Folder) => Generator<null, T>,
   ): Promise<T> =>
     accounts.hold(id, async (held) => {
+      accounts.glance(held, mailbox);
       const run = async (account: MaildirAccount): Promise<T> => {
         const steps = work(account, account.folder(mailbox));
         let since = account.now();
@@ -426,6 +429,9 @@ export function storeService(options: OpenAccountsOptions): {
       }),
 
     refresh: (to: In): void => on(to, (account) => accounts.look(account, account.folder(to.mailbox))),
+
+    expire: (to: To & { readonly mode: ExpireMode }): Promise<Expired | null> =>
+      accounts.expire(to.account, to.mode, others),
 
     keepHouse: (to: To): Promise<'kept' | 'nothing'> => accounts.keepHouse(to.account, others),
 

@@ -126,6 +126,20 @@ describe('expiry', () => {
     expect(await uids('Trash')).toEqual([]);
   });
 
+  test('asked for: a dry run counts what would go, and then it goes, whatever was done today', async () => {
+    await store.keepHouse(alice);
+    for (const path of ['Trash', 'Junk', 'Junk', 'Junk']) await append(path);
+    later(31);
+    for (let i = 0; i < 4; i++) await append('Junk');
+    await account.create('Trash/sub');
+    expect(await store.expire(alice, 'dry-run')).toEqual({ Trash: 1, Junk: 4 });
+    expect(await store.expire(alice, 'dry-run')).toEqual({ Trash: 1, Junk: 4 });
+    expect(await store.expire(alice, 'remove')).toEqual({ Trash: 1, Junk: 4 });
+    expect(await uids('Junk')).toEqual([5, 6, 7]);
+    expect(await store.expire(alice, 'remove')).toEqual({});
+    expect(await store.expire('nobody@example.org' as AccountId, 'remove')).toBeNull();
+  });
+
   test('nothing goes without a rule', async () => {
     await store.close();
     await open({});

@@ -1,4 +1,5 @@
 import { statSync } from 'node:fs';
+import { ruleFor } from '../folder-rules.ts';
 import type { ExpireRule } from '../options.ts';
 import type { MaildirAccount } from './account.ts';
 import { expunge } from './expunge.ts';
@@ -15,9 +16,43 @@ const BATCH = 100;
 /** Rows looked at in one step. */
 const STEP = 2000;
 
-/** Yields how many went, step by step; others may use the folder in between. */
-export function* expire(account: MaildirAccount, folder: Folder, rule: ExpireRule): Generator<number> {
+/** Whether it goes, or is only counted. */
+export type ExpireMode = 'remove' | 'dry-run';
+
+/** How many went, by path; the paths of mailboxes without expired mail are not named. */
+export type Expired = Readonly<Record<string, number>>;
+
+/** All folders that have a rule, step by step; others may use the account in between. */
+export function* expireMail(
+  account: MaildirAccount,
+  rules: readonly ExpireRule[],
+  mode: ExpireMode,
+): Generator<void, Expired> {
+  const expired = new Map<string, number>();
+  if (rules.length === 0) return {};
+  for (const { mailbox } of [...account.folders.values()]) {
+    const folder = account.folders.get(mailbox);
+    const rule = folder && ruleFor(rules, folder);
+    if (!rule) continue;
+    for (const count of expire(account, folder, rule, mode)) {
+      if (count > 0) expired.set(folder.path, (expired.get(folder.path) ?? 0) + count);
+      yield;
+    }
+  }
+  return Object.fromEntries(expired);
+}
+
+/** Yields how many went. */
+function* expire(
+  account: MaildirAccount,
+  folder: Folder,
+  rule: ExpireRule,
+  mode: ExpireMode,
+): Generator<number> {
   const { mailbox } = folder;
+  const go = (uids: readonly number[]): number =>
+    mode === 'remove' ? expunge(account, folder, uids).length : uids.length;
+  let counted = 0;
   if (rule.after !== undefined) {
     const before = account.now() - rule.after;
     for (let from = 1; from < folder.uidNext; ) {
@@ -34,10 +69,16 @@ export function* expire(account: MaildirAccount, folder: Folder, rule: ExpireRul
       for (let at = 0; at < old.length; at += BATCH) {
         if (account.folders.get(mailbox) !== folder) return;
         const batch = old.slice(at, at + BATCH).filter((uid) => isOld(account, folder, uid, before));
-        yield expunge(account, folder, batch).length;
+        const gone = go(batch);
+        if (mode === 'dry-run') counted += gone;
+        yield gone;
       }
       if (account.folders.get(mailbox) !== folder) return;
     }
+  }
+  if (mode === 'dry-run') {
+    yield Math.max(0, folder.total - counted - (rule.messages ?? folder.total));
+    return;
   }
   while (rule.messages !== undefined && folder.total > rule.messages) {
     const ids = account.index
@@ -45,7 +86,7 @@ export function* expire(account: MaildirAccount, folder: Folder, rule: ExpireRul
       .all(folder.firstId, folder.lastId, Math.min(BATCH, folder.total - rule.messages));
     const oldest = ids.map(([id]) => folder.uidOf(id));
     if (oldest.length === 0) return;
-    yield expunge(account, folder, oldest).length;
+    yield go(oldest);
     if (account.folders.get(mailbox) !== folder) return;
   }
 }

@@ -25,6 +25,11 @@ const MAX_NAMES = 64;
 const UNFINISHED = 200;
 const MAX_AGAIN = 10;
 
+/** File systems count in milliseconds or in whole seconds. */
+const COARSE_TICK = 2000;
+/** No time. */
+const DOUBTFUL = -1;
+
 interface Watched {
   /** new/ and cur/. */
   directories: readonly string[];
@@ -124,15 +129,17 @@ export class FolderWatches {
 
   /** What has changed since the last time; the account may be closed, and stays so when nothing has. */
   poll(): void {
+    const now = this.#options.clock.now().getTime();
     const treeTime = changedAt(this.#options.maildir);
     if (treeTime !== this.#treeTime) {
-      this.#treeTime = treeTime;
+      this.#treeTime = now - treeTime > COARSE_TICK ? treeTime : DOUBTFUL;
       this.#options.lookAtTree();
     }
     for (const [mailbox, entry] of this.#watched) {
       const times = entry.directories.map(changedAt);
       if (times.every((time, at) => time === entry.times[at])) continue;
-      entry.times = times;
+      // What comes in the same tick of the file system's clock shows no other time: look once more after it.
+      entry.times = now - Math.max(...times) > COARSE_TICK ? times : [DOUBTFUL, DOUBTFUL];
       this.#options.look(mailbox);
     }
   }

@@ -1,9 +1,8 @@
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { ruleFor } from '../folder-rules.ts';
 import type { StoreSettings } from '../options.ts';
 import type { MaildirAccount } from './account.ts';
 import { exists, unlinkIfThere } from './disk.ts';
-import { expire } from './expire.ts';
+import { expireMail } from './expire.ts';
 import type { Folder } from './folder.ts';
 
 /**
@@ -13,7 +12,7 @@ import type { Folder } from './folder.ts';
  * due, so a restart neither skips nor repeats a day.
  */
 
-export const HOUSEKEPT_FILE = 'housekept';
+const HOUSEKEPT_FILE = 'housekept';
 const DAY = 86_400_000;
 /** Files in tmp/ that nobody has touched for so long belong to a delivery that failed (Maildir's own rule). */
 const TMP_AGE = 36 * 3_600_000;
@@ -48,20 +47,14 @@ export function* keepHouse(account: MaildirAccount, { settings, discard }: Chore
     account.index.prepare('DELETE FROM deliveries WHERE at < ?').run(began - settings.rememberKeys),
   );
   yield;
-  const expired: Record<string, number> = {};
   for (const { mailbox } of [...account.folders.values()]) {
     const folder = account.folders.get(mailbox);
     if (!folder) continue;
     cleanTmp(`${account.directoryOf(folder)}/tmp`, began);
     forgetTombstones(account, folder);
     yield;
-    const rule = ruleFor(settings.expire, folder);
-    if (!rule) continue;
-    for (const count of expire(account, folder, rule)) {
-      if (count > 0) expired[folder.path] = (expired[folder.path] ?? 0) + count;
-      yield;
-    }
   }
+  const expired = yield* expireMail(account, settings.expire, 'remove');
   if (Object.keys(expired).length > 0) account.log.info({ expired }, 'expired mail removed');
   writeFileSync(`${account.directory}/${HOUSEKEPT_FILE}`, `${began}\n`, { mode: 0o600 });
 }

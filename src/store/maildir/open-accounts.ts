@@ -11,6 +11,7 @@ import { MaildirAccount, type StoredChange } from './account.ts';
 import { catchUp } from './background.ts';
 import { DIRECTORY_MODE, exists, syncDirectory } from './disk.ts';
 import { linkedTree, takePlace } from './dovecot/place.ts';
+import { type Expired, type ExpireMode, expireMail } from './expire.ts';
 import type { Folder } from './folder.ts';
 import { FolderWatches } from './folder-watches.ts';
 import { isHouseworkDue, keepHouse } from './housekeeping.ts';
@@ -162,6 +163,20 @@ export class OpenAccounts {
     if (open && !wasOpen && open.busy === 0 && !open.account.behind && !this.#watches.has(id))
       this.#close(id);
     return 'kept';
+  }
+
+  /** Removes, or counts, what has expired; null when there is no mail. */
+  async expire(id: AccountId, mode: ExpireMode, others: () => Promise<void>): Promise<Expired | null> {
+    const { directory, settings } = this.#options;
+    if (!exists(`${directory}/${accountDirectory(id)}/Maildir`)) return null;
+    return this.hold(id, async (account) => {
+      account.refreshTree();
+      const steps = expireMail(account, settings.expire, mode);
+      for (let step = steps.next(); ; step = steps.next()) {
+        if (step.done) return step.value;
+        await others();
+      }
+    });
   }
 
   /** undefined when there are no warnings. */
