@@ -70,7 +70,8 @@ export function planTree(wish: TreeWish, looker: Looker & { readonly pid: number
   return {
     folders,
     subscriptions: subscriptions === undefined ? null : readSubscriptions(subscriptions).paths.size,
-    keptUidls: inbox ? uidlsOf(inbox, wish.uidl).length : 0,
+    // The list may have lines of messages that are gone.
+    keptUidls: inbox ? Math.min(uidlsOf(inbox, wish.uidl).length, folders[0]?.kept ?? 0) : 0,
     problems,
   };
 }
