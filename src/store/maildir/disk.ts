@@ -4,6 +4,7 @@ import {
   copyFileSync,
   existsSync,
   fdatasyncSync,
+  fstatSync,
   fsyncSync,
   ftruncateSync,
   futimesSync,
@@ -37,14 +38,68 @@ export function toStoreError(error: unknown): unknown {
   return new StoreError('disk-full', 'There is no room on the disk', error);
 }
 
-/** undefined when there is no such file. */
+/** undefined when there is no such file; what is a pipe or a directory by that name counts as none. */
 export function readOptional(path: string): Buffer | undefined {
   try {
-    return readFileSync(path);
+    const fd = openRegular(path, 'links');
+    try {
+      return readFileSync(fd);
+    } finally {
+      closeSync(fd);
+    }
   } catch (error) {
-    if (isMissing(error)) return undefined;
+    if (isMissing(error) || error instanceof NotRegular) return undefined;
     throw error;
   }
+}
+
+/** A name that should be a file's, and is something else's. */
+export class NotRegular extends Error {
+  override readonly name = 'NotRegular';
+}
+
+/**
+ * Opens a file for reading; never a pipe, at which a thread would wait for ever. A message is never a link either:
+ * it would lead out of the tree, to what its owner may not read. Throws `NotRegular`.
+ */
+export function openRegular(path: string, follow: 'no links' | 'links' = 'no links'): number {
+  const flags = constants.O_RDONLY | constants.O_NONBLOCK | (follow === 'links' ? 0 : constants.O_NOFOLLOW);
+  let fd: number;
+  try {
+    fd = openSync(path, flags);
+  } catch (error) {
+    // A link; a socket.
+    if (['ELOOP', 'ENXIO'].includes(codeOf(error) ?? '')) throw new NotRegular(path, { cause: error });
+    throw error;
+  }
+  if (fstatSync(fd).isFile()) return fd;
+  closeSync(fd);
+  throw new NotRegular(path);
+}
+
+/** All of it. Throws `NotRegular`. */
+export function readRegular(path: string): Buffer {
+  const fd = openRegular(path);
+  try {
+    return readFileSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Gives another name to a directory that is in the way: nobody knows what somebody keeps in it. */
+export function moveAside(path: string): void {
+  for (let attempt = 1; ; attempt++) {
+    const aside = `${path}.aside-${attempt}`;
+    if (exists(aside)) continue;
+    renameSync(path, aside);
+    return;
+  }
+}
+
+/** Also true of what a link leads to. */
+export function isDirectory(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
 }
 
 export function writeAll(fd: number, bytes: Uint8Array): void {
@@ -57,18 +112,32 @@ export function writeAll(fd: number, bytes: Uint8Array): void {
 export function writeDurably(directory: string, name: string, text: string): void {
   const temporary = `${directory}/${name}.new`;
   try {
-    const fd = openSync(temporary, 'w', FILE_MODE);
+    const fd = openNew(temporary);
     try {
       writeAll(fd, Buffer.from(text));
       fdatasyncSync(fd);
     } finally {
       closeSync(fd);
     }
+    if (isDirectory(`${directory}/${name}`)) moveAside(`${directory}/${name}`);
     renameSync(temporary, `${directory}/${name}`);
     syncDirectory(directory);
   } catch (error) {
     unlinkIfThere(temporary);
     throw toStoreError(error);
+  }
+}
+
+/** Never what lies there already: a link would have us write somewhere else, a pipe wait for a reader. */
+function openNew(path: string): number {
+  const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL;
+  try {
+    return openSync(path, flags, FILE_MODE);
+  } catch (error) {
+    if (codeOf(error) !== 'EEXIST') throw error;
+    if (isDirectory(path)) moveAside(path);
+    else unlinkIfThere(path);
+    return openSync(path, flags, FILE_MODE);
   }
 }
 
@@ -114,7 +183,7 @@ export function unlinkIfThere(path: string): boolean {
 }
 
 /** False when it is not there. */
-export function renameIfThere(from: string, to: string): boolean {
+export function renameIfThere(from: string | Buffer, to: string): boolean {
   try {
     renameSync(from, to);
     return true;

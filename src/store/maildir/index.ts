@@ -1,7 +1,7 @@
-import { renameSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { isCorruption, openSqlite, type Sqlite, type Statement } from '../../lib/sqlite.ts';
 import { StoreError } from '../store.ts';
-import { exists, unlinkIfThere } from './disk.ts';
+import { exists, isDirectory, moveAside, unlinkIfThere } from './disk.ts';
 
 /**
  * The index of one account: a SQLite file beside its Maildir. Everything in it can be made again from the tree except
@@ -284,20 +284,6 @@ function clearTheWay(path: string): void {
   // A log without its database would be played into the new one.
   if (exists(path) && statSync(path).size > 0) return;
   for (const suffix of PARTS.slice(1)) unlinkIfThere(path + suffix);
-}
-
-/** Nobody knows what somebody keeps in it. */
-function moveAside(path: string): void {
-  for (let attempt = 1; ; attempt++) {
-    const aside = `${path}.aside-${attempt}`;
-    if (exists(aside)) continue;
-    renameSync(path, aside);
-    return;
-  }
-}
-
-function isDirectory(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
 }
 
 /** Also what an index cut off in the middle of its creation looks like. */

@@ -1,6 +1,7 @@
-import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
+import { closeSync, readSync } from 'node:fs';
 import type { Span } from '../../message/structure.ts';
 import type { MaildirAccount } from './account.ts';
+import { openRegular, readRegular } from './disk.ts';
 import type { Folder } from './folder.ts';
 import { toCrlf } from './line-ends.ts';
 import { withFile } from './read.ts';
@@ -27,8 +28,8 @@ export class OpenMessage {
     const opened = withFile(account, folder, uid, (row, path) => {
       const lf = row.lf === 1;
       if (row.size > (lf ? SMALL_LF : SMALL))
-        return { size: row.size, lf, fd: openSync(path, 'r'), bytes: undefined };
-      const file = readFileSync(path);
+        return { size: row.size, lf, fd: openRegular(path), bytes: undefined };
+      const file = readRegular(path);
       const bytes = lf ? toCrlf(file, 0) : file;
       return { size: bytes.length, lf, fd: -1, bytes };
     });

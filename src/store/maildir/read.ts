@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, openSync, readFileSync, readSync, statSync } from 'node:fs';
+import { closeSync, fstatSync, lstatSync, readSync, renameSync } from 'node:fs';
 import { parseDate } from '../../message/date.ts';
 import { fieldValues } from '../../message/header.ts';
 import type { Part } from '../../message/structure.ts';
@@ -6,10 +6,12 @@ import { type MessageSummary, Summariser } from '../../message/summary.ts';
 import type { SummaryRow } from '../packed-summaries.ts';
 import { StoreError, type Summary, type SummaryPart, type Uid } from '../store.ts';
 import type { MaildirAccount } from './account.ts';
-import { isMissing } from './disk.ts';
+import { codeOf, isMissing, NotRegular, openRegular, readRegular, syncDirectory } from './disk.ts';
+import { parseBase, withFields } from './file-name.ts';
 import type { Folder } from './folder.ts';
 import { forgetDerived, type Index } from './index.ts';
-import { bareLineFeeds, toCrlf } from './line-ends.ts';
+import { toCrlf } from './line-ends.ts';
+import { measure } from './measure.ts';
 import { type MessageRow, rowOf } from './message-row.ts';
 import { scanFolder } from './scan.ts';
 
@@ -37,13 +39,14 @@ export interface StoredBytes {
 export function readMessage(account: MaildirAccount, folder: Folder, uid: number): StoredBytes {
   return withFile(account, folder, uid, (row, path) => {
     if (row.size > SMALL) {
-      const stats = statSync(path);
-      if (row.lf === 0 && stats.size !== row.size) return { ...corrected(account, folder, row, path), path };
+      const stats = lstatSync(path);
+      if (!stats.isFile()) throw new NotRegular(path);
+      if (stats.size !== sizeOnDisk(row)) return corrected(account, folder, row, path);
       return { size: row.size, bytes: null, path, lf: row.lf === 1 };
     }
-    const file = readFileSync(path);
+    const file = readRegular(path);
     const bytes = row.lf === 1 ? toCrlf(file, 0) : file;
-    if (bytes.length !== row.size) return { ...corrected(account, folder, row, path), path };
+    if (bytes.length !== row.size) return corrected(account, folder, row, path);
     return { size: row.size, bytes: new Uint8Array(bytes), path, lf: row.lf === 1 };
   });
 }
@@ -210,7 +213,7 @@ function summarise(account: MaildirAccount, folder: Folder, uid: number): Messag
 /** The whole message as it goes out. Throws 'expunged'. */
 function* chunks(account: MaildirAccount, folder: Folder, uid: number): Generator<Uint8Array> {
   const { fd, lf } = withFile(account, folder, uid, (row, path) => ({
-    fd: openSync(path, 'r'),
+    fd: openRegular(path),
     lf: row.lf === 1,
   }));
   try {
@@ -242,6 +245,11 @@ export function withFile<T>(
     try {
       return work(row, account.fileOf(folder, row));
     } catch (error) {
+      if (isUnreadable(error)) {
+        // One message must not keep people from the others: it is left out like one that is gone.
+        account.log.warn({ err: error, mailbox: folder.path, uid }, 'message file cannot be read');
+        throw new StoreError('expunged', 'This message cannot be read', error);
+      }
       if (!isMissing(error)) throw error;
       scanFolder(account, folder);
     }
@@ -249,27 +257,40 @@ export function withFile<T>(
   throw new StoreError('expunged', 'This message is gone');
 }
 
+function isUnreadable(error: unknown): boolean {
+  return error instanceof NotRegular || ['EACCES', 'EPERM', 'EIO'].includes(codeOf(error) ?? '');
+}
+
+function sizeOnDisk(row: MessageRow): number {
+  return row.lf === 0 ? row.size : (parseBase(row.base).size ?? row.size);
+}
+
 /** Another program changed the bytes of a message, which Maildir forbids: what we say of it must be true again. */
-function corrected(
-  account: MaildirAccount,
-  folder: Folder,
-  row: MessageRow,
-  path: string,
-): { readonly size: number; readonly bytes: Uint8Array<ArrayBuffer>; readonly lf: boolean } {
+function corrected(account: MaildirAccount, folder: Folder, row: MessageRow, path: string): StoredBytes {
   account.log.warn({ mailbox: folder.path, uid: row.uid }, 'message file is not of the size it had');
-  const file = readFileSync(path);
-  const bare = bareLineFeeds(file, 0);
-  const bytes = row.lf === 1 ? toCrlf(file, 0) : file;
-  const lf = row.lf === 1 && bare > 0;
+  const { size, crlfSize } = measure(path);
+  const bytes = crlfSize > SMALL ? null : new Uint8Array(toCrlf(readRegular(path), 0));
+  const { uid } = row;
+  const email = { high: row.emailHigh, low: row.emailLow };
+  const fields = { size, crlfSize, validity: folder.uidValidity, uid, email };
+  const base = withFields(row.base, fields);
+  const named = account.fileOf(folder, { ...row, base });
+  account.reserve(folder, { uids: 0 });
+  account.touching(folder);
+  renameSync(path, named);
+  syncDirectory(account.placeOf(folder, row.place));
+  account.touched(folder);
   account.write('later', [folder], () => {
-    folder.size += bytes.length - row.size;
+    folder.size += crlfSize - row.size;
     const { index } = account;
-    index.prepare('UPDATE messages SET size = ? WHERE id = ?').run(bytes.length, row.id);
+    index
+      .prepare('UPDATE messages SET size = ?, lf = ?, base = ? WHERE id = ?')
+      .run(crlfSize, size === crlfSize ? 0 : 1, base, row.id);
     forgetDerived(index, { list: JSON.stringify([row.id]) });
     index.prepare('UPDATE indexed SET upto = min(upto, ?) WHERE folder = ?').run(row.id - 1, folder.row);
   });
   account.dropRoster(folder);
-  return { size: bytes.length, bytes: new Uint8Array(bytes), lf };
+  return { size: crlfSize, bytes, path: named, lf: size !== crlfSize };
 }
 
 function optional<T>(work: () => T): T | undefined {

@@ -1,7 +1,7 @@
-import { closeSync, openSync, readdirSync, readSync, renameSync, type Stats, statSync } from 'node:fs';
+import { lstatSync, readdirSync, renameSync, type Stats } from 'node:fs';
 import { type Packable, pack } from '../packed-messages.ts';
 import type { MaildirAccount } from './account.ts';
-import { isMissing, syncDirectory, unlinkIfThere } from './disk.ts';
+import { codeOf, isMissing, NotRegular, renameIfThere, syncDirectory, unlinkIfThere } from './disk.ts';
 import { bury } from './expunge.ts';
 import {
   type BaseName,
@@ -14,7 +14,7 @@ import {
 } from './file-name.ts';
 import { bitsOfInfo, infoOf, SEEN } from './flags.ts';
 import { CUR, type Folder, NEW, type Place } from './folder.ts';
-import { bareLineFeeds } from './line-ends.ts';
+import { measure } from './measure.ts';
 import { insertRow, type MessageRow, rowOf, rowsOf } from './message-row.ts';
 
 /**
@@ -76,7 +76,7 @@ export function scanFolder(account: MaildirAccount, folder: Folder): void {
 function compare(account: MaildirAccount, folder: Folder): { rows: MessageRow[]; found: Map<string, Found> } {
   const names = new Set<string>();
   for (const place of [NEW, CUR] as const)
-    for (const name of readdirSync(account.placeOf(folder, place)))
+    for (const name of namesIn(account, folder, place))
       if (!name.startsWith('.')) names.add(`${place}${name}`);
   const unmatched: number[] = [];
   const known = account.index.prepare<[number, Place, string | null, string]>(
@@ -104,6 +104,21 @@ function compare(account: MaildirAccount, folder: Folder): { rows: MessageRow[];
   return { rows, found };
 }
 
+/** What is in the directory; a name that is no UTF-8 cannot be asked for as a string, so its file gets another one. */
+function namesIn(account: MaildirAccount, folder: Folder, place: Place): string[] {
+  const directory = account.placeOf(folder, place);
+  const names = readdirSync(directory);
+  if (!names.some((name) => name.includes('\ufffd'))) return names;
+  return readdirSync(directory, { encoding: 'buffer' }).map((bytes) => {
+    const name = bytes.toString('utf8');
+    if (bytes.equals(Buffer.from(name))) return name;
+    const info = splitName(name).info?.replaceAll('\ufffd', '').slice(0, MAX_INFO) ?? null;
+    const another = joinName(account.names.next(account.now()), info);
+    renameIfThere(Buffer.concat([Buffer.from(`${directory}/`), bytes]), `${directory}/${another}`);
+    return another;
+  });
+}
+
 /** The file of a message that has this name, where the index has it. */
 function matched(account: MaildirAccount, folder: Folder, base: string): MessageRow | undefined {
   const { uid } = parseBase(base);
@@ -113,19 +128,17 @@ function matched(account: MaildirAccount, folder: Folder, base: string): Message
 
 /** Two files with one name: a move that was cut in the middle left one message twice, or they are two messages. */
 function settleTwins(account: MaildirAccount, folder: Folder, one: Found, other: Found): void {
-  const first = statSync(account.fileOf(folder, one), { throwIfNoEntry: false });
-  const second = statSync(account.fileOf(folder, other), { throwIfNoEntry: false });
-  if (!first || !second) return;
+  const first = lstatSync(account.fileOf(folder, one), { throwIfNoEntry: false });
+  const second = lstatSync(account.fileOf(folder, other), { throwIfNoEntry: false });
+  if (!first?.isFile() || !second) return;
   if (first.ino === second.ino) {
     unlinkIfThere(account.fileOf(folder, one));
     return;
   }
   account.log.warn({ mailbox: folder.path, file: one.base }, 'two messages with one file name');
   const name = account.names.next(account.now());
-  renameSync(
-    account.fileOf(folder, one),
-    `${account.placeOf(folder, CUR)}/${joinName(name, one.info ?? '')}`,
-  );
+  const info = (one.info ?? '').slice(0, MAX_INFO);
+  renameIfThere(account.fileOf(folder, one), `${account.placeOf(folder, CUR)}/${joinName(name, info)}`);
   folder.dirty = true;
 }
 
@@ -144,7 +157,8 @@ function settleStrangers(account: MaildirAccount, folder: Folder, found: Map<str
   const given = new Set<number>();
   const strangers: Stranger[] = [];
   for (const file of [...found.values()].sort((a, b) => (a.base < b.base ? -1 : 1))) {
-    const stats = statSync(account.fileOf(folder, file), { throwIfNoEntry: false });
+    // A link would lead out of the tree, to what this mailbox's owner may not read.
+    const stats = lstatSync(account.fileOf(folder, file), { throwIfNoEntry: false });
     if (!stats?.isFile()) continue;
     const name = parseBase(file.base);
     if (stats.size === 0 && name.uid && name.size !== 0) {
@@ -154,8 +168,8 @@ function settleStrangers(account: MaildirAccount, folder: Folder, found: Map<str
       continue;
     }
     let uid = name.uid?.validity === folder.uidValidity ? name.uid.uid : 0;
-    if (uid >= folder.uidMark || given.has(uid) || (uid > 0 && taken.get(folder.id(uid), folder.id(uid))))
-      uid = 0;
+    const free = uid >= folder.claimable && uid < folder.uidMark && !given.has(uid);
+    if (!free || (uid > 0 && taken.get(folder.id(uid), folder.id(uid)))) uid = 0;
     given.add(uid);
     strangers.push({ ...file, name, stats, uid });
   }
@@ -167,6 +181,8 @@ function settleStrangers(account: MaildirAccount, folder: Folder, found: Map<str
 
 /** After every UID. */
 const MANY = 2 ** 32;
+/** Letters kept of a name of another program: all flags and keywords fit, and the name stays within NAME_MAX. */
+const MAX_INFO = 64;
 
 type Named = Omit<MessageRow, 'id' | 'modSeq'> & { readonly name: BaseName; readonly onDisk: number };
 
@@ -175,13 +191,13 @@ function nameStrangers(account: MaildirAccount, folder: Folder, strangers: reado
   const named: Named[] = [];
   const renamed = new Set<Place>();
   for (const stranger of strangers) {
-    const { name, stats, place, info } = stranger;
-    const known = stranger.uid > 0 && name.size === stats.size && name.crlfSize !== null;
+    const { name, stats, place } = stranger;
     const crlfSize = crlfSizeOf(account, folder, stranger);
     if (crlfSize === undefined) continue;
-    let { base } = stranger;
-    let { uid } = stranger;
-    if (!known) {
+    let { base, uid } = stranger;
+    const info = stranger.info?.slice(0, MAX_INFO) ?? null;
+    const known = uid > 0 && name.size === stats.size && name.crlfSize === crlfSize;
+    if (!known || info !== stranger.info) {
       if (uid === 0) uid = folder.uidNext++;
       const fields = { size: stats.size, crlfSize, validity: folder.uidValidity, uid, email: name.email };
       base = withFields(stranger.base, fields);
@@ -199,8 +215,8 @@ function nameStrangers(account: MaildirAccount, folder: Folder, strangers: reado
     named.push({
       uid,
       flags: bitsOfInfo(info, folder.keywords),
-      internalDate: Math.round(stats.mtimeMs),
-      savedDate: name.seconds > 0 ? name.seconds * 1000 : Math.round(stats.ctimeMs),
+      internalDate: printable(stats.mtimeMs),
+      savedDate: printable(name.seconds > 0 ? name.seconds * 1000 : stats.ctimeMs),
       size: crlfSize,
       emailHigh: email.high,
       emailLow: email.low,
@@ -217,34 +233,30 @@ function nameStrangers(account: MaildirAccount, folder: Folder, strangers: reado
   return named.sort((a, b) => a.uid - b.uid);
 }
 
-/** What the name says, when it says it of this size; else the file is read. undefined when it is gone. */
+/** What INTERNALDATE can say: years of four digits (RFC 9051 9, date-year). */
+function printable(time: number): number {
+  return Math.round(Math.min(Math.max(time, Date.UTC(1900, 0)), Date.UTC(9999, 11)));
+}
+
+/**
+ * What the name says, when it is one of ours and says it of this size; else the file is read. undefined when it is gone,
+ * or cannot be read yet: then it is looked at again.
+ */
 function crlfSizeOf(
   account: MaildirAccount,
   folder: Folder,
-  { name, stats, ...file }: Stranger,
+  { name, stats, uid, ...file }: Stranger,
 ): number | undefined {
-  if (name.crlfSize !== null && name.size === stats.size) return name.crlfSize;
+  const { size: said, crlfSize } = name;
+  if (uid > 0 && said === stats.size && crlfSize !== null && crlfSize >= said && crlfSize <= said * 2)
+    return crlfSize;
   try {
-    const fd = openSync(account.fileOf(folder, file), 'r');
-    try {
-      const buffer = Buffer.allocUnsafe(256 * 1024);
-      let size = 0;
-      let bare = 0;
-      let previous = 0;
-      for (;;) {
-        const bytes = readSync(fd, buffer);
-        if (bytes === 0) return size + bare;
-        const chunk = buffer.subarray(0, bytes);
-        bare += bareLineFeeds(chunk, previous);
-        previous = chunk[bytes - 1] ?? 0;
-        size += bytes;
-      }
-    } finally {
-      closeSync(fd);
-    }
+    return measure(account.fileOf(folder, file)).crlfSize;
   } catch (error) {
-    if (isMissing(error)) return undefined;
-    throw error;
+    if (isMissing(error) || error instanceof NotRegular) return undefined;
+    if (!['EACCES', 'EPERM', 'EIO'].includes(codeOf(error) ?? '')) throw error;
+    account.log.warn({ err: error, mailbox: folder.path }, 'message file cannot be read, left out for now');
+    return undefined;
   }
 }
 

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, readdirSync } from 'node:fs';
 import { pathOf } from '../mailbox-path.ts';
 import type { MailboxId, SpecialUse } from '../store.ts';
 import type { MaildirAccount } from './account.ts';
@@ -8,6 +8,7 @@ import {
   DIRECTORY_MODE,
   exists,
   mayExist,
+  readOptional,
   renameIfThere,
   syncDirectory,
   unlinkIfThere,
@@ -38,6 +39,7 @@ export function loadTree(account: MaildirAccount, mode: 'clean' | 'unclean' | 'a
     finishRename(account.maildir);
     for (const folder of loadFolders(account.index, pathOf)) {
       account.folders.set(folder.mailbox, folder);
+      folder.claimable = folder.uidNext;
       if (mode === 'unclean') folder.dirty = true;
     }
     refuseForeignIndex(account);
@@ -290,8 +292,9 @@ export function renameDirectories(
 
 function finishRename(maildir: string): void {
   const plan = `${maildir}/${RENAME_FILE}`;
-  if (!exists(plan)) return;
-  for (const line of readFileSync(plan, 'utf8').split('\n')) {
+  const lines = readOptional(plan)?.toString('utf8').split('\n');
+  if (!lines) return;
+  for (const line of lines) {
     const [from, to] = line.split('\t');
     if (from && to && !exists(`${maildir}/${to}/cur`))
       renameIfThere(`${maildir}/${from}`, `${maildir}/${to}`);
