@@ -1,5 +1,4 @@
-import type { MaildirStore } from '../../src/store/maildir-store.ts';
-import type { AccountStore, Mailbox, MailboxId, ModSeq, Uid } from '../../src/store/store.ts';
+import type { AccountStore, Mailbox, MailboxId, MailStore, ModSeq, Uid } from '../../src/store/store.ts';
 import { type Instance, type Known, type Op, textOf, words } from './power-cut.ts';
 import { alice, all, bytesOf } from './surroundings.ts';
 
@@ -19,11 +18,7 @@ interface Actual {
   taken: boolean;
 }
 
-export async function judge(
-  store: MaildirStore,
-  known: Known,
-  circumstances: Circumstances,
-): Promise<string[]> {
+export async function judge(store: MailStore, known: Known, circumstances: Circumstances): Promise<string[]> {
   const account = await store.account(alice);
   const problems: string[] = [];
   const boxes = new Map((await account.mailboxes()).map((box) => [box.path, box]));
@@ -228,7 +223,7 @@ async function judgeNumbers(
 
 /** The queue had no answer, or lost it: it asks again, and the message is there once. */
 async function judgeRepetition(
-  store: MaildirStore,
+  store: MailStore,
   account: AccountStore,
   known: Known,
   pending: readonly Op[],

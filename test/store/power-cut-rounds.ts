@@ -1,7 +1,7 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { checkAccount } from '../../src/store/maildir/check.ts';
-import { type Known, type Mark, storeAt, World, whatIsKnown } from './power-cut.ts';
+import { type Known, type Mark, maildirAt, storeAt, World, whatIsKnown } from './power-cut.ts';
 import { judge } from './power-cut-judge.ts';
 import { RecordedDisk, type Step } from './recorded-disk.ts';
 import { type Fate, SimulatedDisk } from './simulated-disk.ts';
@@ -37,7 +37,7 @@ export async function powerCuts({
     const { path, remove } = temporaryDirectory();
     const disk = new RecordedDisk<Mark>(path);
     try {
-      const world = new World(path, random, (mark) => disk.mark(mark));
+      const world = new World(maildirAt(path), random, (mark) => disk.mark(mark));
       await world.open();
       await world.work(rounds);
       await world.close();

@@ -4,7 +4,7 @@ import type { Clock } from '../../src/lib/clock.ts';
 import { rawMessage } from '../../src/mail/raw-message.ts';
 import { MaildirStore } from '../../src/store/maildir-store.ts';
 import { storeOptions } from '../../src/store/options.ts';
-import type { AccountStore, Change, Mailbox, MailboxId, Uid } from '../../src/store/store.ts';
+import type { AccountStore, Change, Mailbox, MailboxId, MailStore, Uid } from '../../src/store/store.ts';
 import { alice, all, silent } from './surroundings.ts';
 
 /**
@@ -128,27 +128,51 @@ export function textOf(token: string): Buffer {
   );
 }
 
+export interface WorldOptions {
+  /** Opens the store, also again after it was closed. */
+  readonly open: (clock: PatientClock) => MailStore;
+  /** The account's Maildir, for other programs; null when there is none, and nothing outlives a restart. */
+  readonly maildir: string | null;
+}
+
+/** A Maildir in this directory. */
+export function maildirAt(directory: string): WorldOptions {
+  return {
+    open: (clock) => storeAt(directory, clock),
+    maildir: join(directory, 'mail/example.org/alice/Maildir'),
+  };
+}
+
 export class World {
   readonly #random: () => number;
   readonly #mark: (mark: Mark) => void;
-  #store: MaildirStore;
-  #clock: PatientClock;
-  readonly #directory: string;
+  readonly #options: WorldOptions;
   readonly #marks: Mark[] = [];
+  #store: MailStore;
+  #clock: PatientClock;
   #sessions: readonly AccountStore[] = [];
   #number = 0;
   #busy = new Set<number>();
   #closed = new Set<MailboxId>();
 
-  constructor(directory: string, random: () => number, mark: (mark: Mark) => void) {
-    this.#directory = directory;
+  constructor(options: WorldOptions, random: () => number, mark: (mark: Mark) => void) {
+    this.#options = options;
     this.#random = random;
     this.#clock = new PatientClock();
-    this.#store = storeAt(directory, this.#clock);
+    this.#store = options.open(this.#clock);
     this.#mark = (entry) => {
       this.#marks.push(entry);
       mark(entry);
     };
+  }
+
+  get store(): MailStore {
+    return this.#store;
+  }
+
+  /** What is known of it after all that was done. */
+  get known(): Known {
+    return whatIsKnown(this.#marks);
   }
 
   async open(): Promise<void> {
@@ -170,10 +194,10 @@ export class World {
       if (dice < 0.3) {
         this.#clock.wake();
         for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve));
-      } else if (dice < 0.35) {
+      } else if (dice < 0.35 && this.#options.maildir !== null) {
         await this.close();
         this.#clock = new PatientClock();
-        this.#store = storeAt(this.#directory, this.#clock);
+        this.#store = this.#options.open(this.#clock);
         await this.open();
       }
     }
@@ -218,7 +242,8 @@ export class World {
     if (dice < 0.22 || !first)
       return { kind: 'deliver', token, box: id, path, flags: this.#random() < 0.5 ? '' : this.#flags() };
     if (dice < 0.3) return { kind: 'append', token, box: id, path, flags: this.#flags() };
-    if (dice < 0.34) return { kind: 'outside', token, box: id, path, flags: '' };
+    if (dice < 0.34 && this.#options.maildir !== null)
+      return { kind: 'outside', token, box: id, path, flags: '' };
     if (dice < 0.5) return { kind: 'flags', targets: some(), flags: this.#flags() };
     if (dice < 0.6) return { kind: 'copy', targets: some(), to: id };
     if (dice < 0.72) return { kind: 'move', targets: some(), to: id };
@@ -311,7 +336,8 @@ export class World {
 
   /** As another delivery agent does it: durably, under a name of its own. */
   async #dropIn(token: string, box: MailboxId, path: string, session: AccountStore): Promise<Result> {
-    const maildir = join(this.#directory, 'mail/example.org/alice/Maildir');
+    const { maildir } = this.#options;
+    if (maildir === null) throw new Error('there is no Maildir');
     const folder = path === 'INBOX' ? maildir : join(maildir, directoryName(maildir, path));
     const name = `1700000000.M1P77_${token}.other`;
     const fd = openSync(join(folder, 'tmp', name), 'wx');
