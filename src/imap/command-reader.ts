@@ -1,6 +1,7 @@
 import type { RawMessage } from '../mail/raw-message.ts';
 import type { LineConnection } from '../net/connection.ts';
 import { ConnectionLost, LineTooLong } from '../net/errors.ts';
+import type { Announced } from './command.ts';
 import { ImapBad, ImapNo } from './errors.ts';
 import type { CommandSource } from './parser.ts';
 import type { Output } from './response.ts';
@@ -48,7 +49,7 @@ export interface ReadOptions {
   readonly literalTimeoutMs: number;
   readonly phase: 'before-login' | 'logged-in';
   /** Says what the announced literal is; throws the refusal. */
-  readonly accept: (source: CommandSource, size: number) => Promise<'argument' | 'message'>;
+  readonly accept: (source: CommandSource, announced: Announced) => Promise<'argument' | 'message'>;
 }
 
 export class CommandReader {
@@ -106,7 +107,7 @@ export class CommandReader {
         let kind: 'argument' | 'message' = 'argument';
         if (!refusal) {
           try {
-            kind = await options.accept({ bytes: join(parts), spooled }, announced.size);
+            kind = await options.accept({ bytes: join(parts), spooled }, announced);
             if (kind === 'argument' && (announced.size > MAX_ARGUMENT || size + announced.size > MAX_COMMAND))
               throw new ImapBad('The literal is too big', size, 'TOOBIG');
           } catch (error) {
@@ -175,7 +176,7 @@ export class LiteralTooBig extends ConnectionLost {
   }
 }
 
-function announcedLiteral(line: Buffer): { readonly size: number; readonly plus: boolean } | undefined {
+function announcedLiteral(line: Buffer): Announced | undefined {
   const match = ANNOUNCED.exec(line.toString('latin1', Math.max(0, line.length - ANNOUNCEMENT)));
   return match ? { size: Number(match[1]), plus: match[2] === '+' } : undefined;
 }

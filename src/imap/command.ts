@@ -107,11 +107,18 @@ interface Facts {
   readonly literals?: LiteralPolicy;
 }
 
+/** `{size}` or `{size+}`. */
+export interface Announced {
+  readonly size: number;
+  /** It comes without being asked for (RFC 7888). */
+  readonly plus: boolean;
+}
+
 /** Says what to do with a literal that the bytes so far announce. Throws ImapNo or ImapBad to refuse it unread. */
 export type LiteralPolicy = (
   session: ImapSession,
   p: Parser,
-  size: number,
+  announced: Announced,
 ) => Promise<'argument' | 'message'>;
 
 export interface Command extends Facts {

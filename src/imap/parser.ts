@@ -77,6 +77,17 @@ export class LiteralAhead extends ImapBad {
   }
 }
 
+/** Comes with each message that is appended: without the stack, which is most of the work and which nobody reads. */
+function literalAhead(at: number, literal8: boolean): LiteralAhead {
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = 0;
+  try {
+    return new LiteralAhead(at, literal8);
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit;
+  }
+}
+
 export class Parser {
   /** The command came as `UID <name>`: numbers in it are UIDs. */
   uid = false;
@@ -410,7 +421,7 @@ export class Parser {
     );
     if (!head) return this.fail('A literal is missing');
     if (head[3] === undefined) {
-      if (this.#at + head[0].length === this.#bytes.length) throw new LiteralAhead(this.#at, head[1] !== '');
+      if (this.#at + head[0].length === this.#bytes.length) throw literalAhead(this.#at, head[1] !== '');
       this.fail('A literal is not followed by its line end', this.#at + head[0].length);
     }
     return { start: this.#at + head[0].length, size: Number(head[2]) };

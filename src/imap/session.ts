@@ -6,7 +6,7 @@ import { ConnectionLost, IdleTimeout } from '../net/errors.ts';
 import { HandshakeError } from '../net/handshake.ts';
 import type { SaslContext, SaslStep } from '../sasl/sasl.ts';
 import { type AccountStore, type Message, StoreError } from '../store/store.ts';
-import type { Command, Feature, ImapSession, ImapWorld, Ok, State } from './command.ts';
+import type { Announced, Command, Feature, ImapSession, ImapWorld, Ok, State } from './command.ts';
 import { CommandReader, type Received } from './command-reader.ts';
 import { ImapBad, ImapNo, toImapNo } from './errors.ts';
 import { flagLines } from './flag-lines.ts';
@@ -252,7 +252,7 @@ export class Session implements ImapSession {
         timeoutMs,
         literalTimeoutMs: Math.min(timeoutMs, settings.literalTimeout),
         phase: this.#store ? 'logged-in' : 'before-login',
-        accept: (source, size) => this.#accept(source, size),
+        accept: (source, announced) => this.#accept(source, announced),
       });
     } finally {
       this.#waiting = false;
@@ -370,7 +370,7 @@ export class Session implements ImapSession {
   }
 
   /** What the announced literal is: the command's own policy decides, an argument otherwise. */
-  async #accept(source: CommandSource, size: number): Promise<'argument' | 'message'> {
+  async #accept(source: CommandSource, announced: Announced): Promise<'argument' | 'message'> {
     this.#waiting = false;
     const p = this.#parser(source);
     let command: Command;
@@ -382,7 +382,7 @@ export class Session implements ImapSession {
       if (error instanceof LiteralAhead) throw new ImapBad(error.message, error.at);
       throw error;
     }
-    return command.literals ? command.literals(this, p, size) : 'argument';
+    return command.literals ? command.literals(this, p, announced) : 'argument';
   }
 
   #parser(source: CommandSource): Parser {

@@ -1,8 +1,11 @@
 import { type RawMessage, rawMessage } from '../../mail/raw-message.ts';
 import type { Mailbox } from '../../store/store.ts';
-import { type Command, command, type ImapSession } from '../command.ts';
+import { type Announced, type Command, command, type ImapSession } from '../command.ts';
 import { ImapBad, ImapNo, noSuchDestination, toImapNo, tryCreate } from '../errors.ts';
 import { LiteralAhead, type Parser } from '../parser.ts';
+
+/** A message of this size is taken in faster than it is asked whether it may come. */
+const SMALL = 64 * 1024;
 
 interface Arguments {
   readonly path: string;
@@ -17,7 +20,7 @@ export const append: Command = command({
   states: ['authenticated', 'selected'],
   capability: 'UIDPLUS',
 
-  async literals(session, p, size) {
+  async literals(session, p, announced) {
     let path: string;
     try {
       path = p.sp().mailbox();
@@ -30,7 +33,7 @@ export const append: Command = command({
       p.message();
     } catch (error) {
       if (!(error instanceof LiteralAhead)) throw error;
-      await admit(session, path, size);
+      await admit(session, path, announced);
       return 'message';
     }
     throw new ImapBad('One message at a time', p.at);
@@ -72,10 +75,12 @@ function options(p: Parser): { flags: readonly string[]; date: number | null } {
 }
 
 /** Refuses what is bound to fail before the client sends it (RFC 7889 3, RFC 9208 4.1.3). */
-async function admit(session: ImapSession, path: string, size: number): Promise<void> {
+async function admit(session: ImapSession, path: string, { size, plus }: Announced): Promise<void> {
   const limit = session.world.settings.maxMessageSize;
   if (size > limit) throw new ImapNo(`Messages may have ${limit} octets`, 'TOOBIG');
   const { id } = await destination(session, path);
+  // It is here before a refusal could be, and the same is asked when it is stored.
+  if (plus && size <= SMALL) return;
   await session.store.admit(id, size).catch((error) => {
     throw toImapNo(error);
   });
