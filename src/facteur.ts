@@ -5,6 +5,7 @@ import { adoptionHandlers } from './admin/adopt.ts';
 import { ControlServer, controlPath } from './admin/control.ts';
 import { queueHandlers } from './admin/queue.ts';
 import { storeHandlers } from './admin/store.ts';
+import { transferHandlers } from './admin/transfer.ts';
 import type { QuotaCheck } from './checks/quota.ts';
 import type { Config } from './config/schema.ts';
 import { LocalAgent } from './delivery/local.ts';
@@ -35,6 +36,7 @@ import { createProtocols, type Protocols, type ProtocolsDeps } from './protocols
 import type { DeliveryAgent, NewMessage } from './queue/queue.ts';
 import { Scheduler, type SchedulerOptions } from './queue/scheduler.ts';
 import { SegmentQueue } from './queue/segment-queue.ts';
+import type { QuotaOf } from './store/calling-store.ts';
 import { DailyWalk } from './store/daily-walk.ts';
 import { MaildirStore } from './store/maildir-store.ts';
 import { accountLimits, type Limits } from './store/quota.ts';
@@ -178,11 +180,15 @@ export function openQueue(config: Config, surroundings: Surroundings): Promise<S
   return SegmentQueue.open({ directory: join(config.dataDir, 'queue') }, surroundings);
 }
 
-/** The mail of a data directory, for the command line while no daemon runs; without quotas. */
-export function openStore(config: Config, { log, clock }: Surroundings): MaildirStore {
+/** The mail of a data directory, for the command line while no daemon runs; without quotas unless it says them. */
+export function openStore(
+  config: Config,
+  { log, clock }: Surroundings,
+  quotaOf: QuotaOf = async () => null,
+): MaildirStore {
   const { dataDir: directory, store: settings } = config;
   const options = { directory, settings, clock, log, host: hostname(), pid: process.pid };
-  return new MaildirStore(options, async () => null);
+  return new MaildirStore(options, quotaOf);
 }
 
 /** The directory of a configuration, for the daemon and for the command line beside it. */
@@ -261,7 +267,12 @@ async function build(
     log,
   });
   onClose(() => walk.close());
-  const handlers = { ...queueHandlers(queue), ...adoptionHandlers(store), ...storeHandlers(store) };
+  const handlers = {
+    ...queueHandlers(queue),
+    ...adoptionHandlers(store),
+    ...storeHandlers(store),
+    ...transferHandlers(store),
+  };
   const control = new ControlServer(controlPath(config.dataDir), handlers, log);
   onClose(() => control.close());
   await control.listen();

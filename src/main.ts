@@ -17,6 +17,8 @@ const io: CliIo = {
   err: (text) => process.stderr.write(text),
   stdin: process.stdin,
   isTTY: process.stdin.isTTY === true,
+  isErrTTY: process.stderr.isTTY === true,
+  env: process.env,
 };
 
 // `facteur queue list | head` is no failure.

@@ -35,6 +35,13 @@ export async function askPassword(io: CliIo): Promise<string | undefined> {
   return first;
 }
 
+/** Asks once for a password that is known elsewhere. */
+export async function askSecret(io: CliIo, question: string): Promise<string> {
+  const secret = await askHidden(io, question);
+  if (secret === '') throw new DirectoryError('invalid', 'no password was given');
+  return secret;
+}
+
 type Terminal = NodeJS.ReadableStream & { setRawMode?(mode: boolean): unknown };
 
 /** Reads keys one by one, since a terminal in its usual mode would show them. */

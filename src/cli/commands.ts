@@ -2,6 +2,8 @@ import { adoptCommand, releaseCommand } from './adopt-command.ts';
 import { checkConfig } from './check-config.ts';
 import type { CliCommand } from './command.ts';
 import { accountCommand, aliasCommand, domainCommand } from './directory-command.ts';
+import { exportCommand } from './export.ts';
+import { importCommand } from './import.ts';
 import { queueCommand } from './queue-command.ts';
 import { serve } from './serve.ts';
 import { storeCommand } from './store-command.ts';
@@ -16,6 +18,8 @@ export const commands: readonly CliCommand[] = [
   aliasCommand,
   queueCommand,
   storeCommand,
+  importCommand,
+  exportCommand,
   adoptCommand,
   releaseCommand,
   versionCommand,

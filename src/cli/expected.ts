@@ -7,6 +7,7 @@ const EXPECTED = new Set([
   'StartError',
   'StoreError',
   'TlsError',
+  'TransferError',
 ]);
 
 /** Whether the message of `error` is meant for the admin as it stands. */

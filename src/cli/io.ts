@@ -6,6 +6,9 @@ export interface CliIo {
   readonly stdin: NodeJS.ReadableStream;
   /** Somebody sits at standard input and can be asked. */
   readonly isTTY: boolean;
+  /** Standard error is a terminal, where a line can be written over. */
+  readonly isErrTTY?: boolean;
+  readonly env?: Readonly<Record<string, string | undefined>>;
 }
 
 /** The command line was not understood: exit code 2, with the command's usage. */

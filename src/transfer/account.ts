@@ -30,8 +30,8 @@ export interface TransferAccount {
   uids(mailbox: MailboxId): Promise<ArrayLike<number>>;
   /** Those with UIDs from `first` to `last`, ascending. */
   messages(mailbox: MailboxId, first: number, last: number): Promise<readonly Listed[]>;
-  /** Throws 'expunged'. */
-  raw(mailbox: MailboxId, uid: Uid): Promise<RawMessage>;
+  /** In the order of the UIDs; null for one that is expunged. */
+  raws(mailbox: MailboxId, uids: readonly Uid[]): Promise<readonly (RawMessage | null)[]>;
 }
 
 export interface Place {
@@ -90,8 +90,14 @@ export async function localAccount(store: MailStore, id: AccountId): Promise<Tra
     setFlags: async (mailbox, uids, change) => void (await account.setFlags(mailbox, uids, change)),
     uids: (mailbox) => account.uids(mailbox),
     messages: (mailbox, first, last) => list(account, mailbox, first, last),
-    raw: (mailbox, uid) => account.raw(mailbox, uid),
+    raws: (mailbox, uids) =>
+      Promise.all(uids.map((uid) => account.raw(mailbox, uid).catch(nullWhenExpunged))),
   };
+}
+
+function nullWhenExpunged(error: unknown): null {
+  if (error instanceof StoreError && error.kind === 'expunged') return null;
+  throw error;
 }
 
 async function createOnce(account: AccountStore, path: string, use: SpecialUse | null): Promise<void> {

@@ -115,8 +115,8 @@ function apple(file: ByteFile): { readonly start: number; readonly end: number; 
 }
 
 /** Bare LFs become CRLFs; nothing else changes. */
-export function* withCrlf(chunks: Iterable<Uint8Array>): Generator<Uint8Array> {
-  let previous = 0;
+export function* withCrlf(chunks: Iterable<Uint8Array>, before = 0): Generator<Uint8Array> {
+  let previous = before;
   for (const chunk of chunks) {
     yield toCrlf(chunk, previous);
     previous = chunk.at(-1) ?? previous;

@@ -54,7 +54,7 @@ function* walk(
   }
 }
 
-function isMaildir(directory: string): boolean {
+export function isMaildir(directory: string): boolean {
   return statSync(join(directory, 'cur'), { throwIfNoEntry: false })?.isDirectory() === true;
 }
 
@@ -92,7 +92,7 @@ function readOwn(
 }
 
 /** Lines of `<number> <keyword>`; the number is the letter. */
-function dovecotKeywords(directory: string): Flag[] {
+export function dovecotKeywords(directory: string): Flag[] {
   const file = join(directory, 'dovecot-keywords');
   const keywords: Flag[] = new Array<Flag>(26).fill('');
   if (!existsSync(file)) return keywords;

@@ -115,7 +115,7 @@ async function* encoded(
 }
 
 /** Takes the CRs of CRLFs out. */
-class CarriageReturns {
+export class CarriageReturns {
   #held = false;
 
   *next(chunk: Uint8Array): Generator<Uint8Array> {
