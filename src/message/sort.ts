@@ -17,6 +17,8 @@ export interface SortKey {
   readonly order: 'ascending' | 'descending';
 }
 
+/** Texts that are sorted in one go. */
+const RUN = 4096;
 const BITS = 16;
 const BUCKETS = 2 ** BITS;
 
@@ -28,16 +30,44 @@ export function sorted(
   count: number,
   columns: readonly { readonly values: Float64Array; readonly order: SortKey['order'] }[],
 ): Uint32Array {
-  let order = Uint32Array.from({ length: count }, (_, at) => at);
+  let order = new Uint32Array(count);
+  for (let at = 0; at < count; at++) order[at] = at;
   for (const { values, order: direction } of [...columns].reverse())
     order = byColumn(order, distances(values, direction));
   return order;
 }
 
-/** Numbers in the order of these texts; equal ones have the same. */
-export function ranks(texts: readonly string[]): Float64Array {
-  const rankOf = new Map([...new Set(texts)].sort().map((text, rank) => [text, rank]));
+/** Numbers in the order of these texts; equal ones have the same. Yields now and then: comparing many takes a while. */
+export function* ranks(texts: readonly string[]): Generator<null, Float64Array> {
+  const different = [...new Set(texts)];
+  let runs: string[][] = [];
+  for (let at = 0; at < different.length; at += RUN, yield null)
+    runs.push(different.slice(at, at + RUN).sort());
+  while (runs.length > 1) {
+    const longer: string[][] = [];
+    for (let at = 0; at < runs.length; at += 2)
+      longer.push(yield* merged(runs[at] ?? [], runs[at + 1] ?? []));
+    runs = longer;
+  }
+  const rankOf = new Map((runs[0] ?? []).map((text, rank) => [text, rank]));
+  yield null;
   return Float64Array.from(texts, (text) => rankOf.get(text) ?? 0);
+}
+
+function* merged(a: readonly string[], b: readonly string[]): Generator<null, string[]> {
+  const all: string[] = [];
+  let atA = 0;
+  let atB = 0;
+  while (atA < a.length || atB < b.length) {
+    const fromA = a[atA];
+    const fromB = b[atB];
+    const isA = fromB === undefined || (fromA !== undefined && fromA <= fromB);
+    all.push((isA ? fromA : fromB) ?? '');
+    if (isA) atA++;
+    else atB++;
+    if (all.length % RUN === 0) yield null;
+  }
+  return all;
 }
 
 /** From the smallest or to the biggest: never negative. */
@@ -48,7 +78,10 @@ function distances(values: Float64Array, direction: SortKey['order']): Float64Ar
     lowest = Math.min(lowest, value);
     highest = Math.max(highest, value);
   }
-  return values.map((value) => (direction === 'ascending' ? value - lowest : highest - value));
+  const distances = new Float64Array(values.length);
+  for (let at = 0; at < values.length; at++)
+    distances[at] = direction === 'ascending' ? (values[at] ?? 0) - lowest : highest - (values[at] ?? 0);
+  return distances;
 }
 
 /** By digits, from the last one on: stable, and a few passes whatever the order was. */
@@ -58,9 +91,10 @@ function byColumn(order: Uint32Array<ArrayBuffer>, keys: Float64Array): Uint32Ar
   for (const key of keys) highest = Math.max(highest, key);
   let from = order;
   let to = new Uint32Array(order.length);
+  const digits = new Uint16Array(order.length);
   for (let divisor = 1; divisor <= highest; divisor *= BUCKETS) {
     const starts = new Uint32Array(BUCKETS + 1);
-    const digits = Uint16Array.from(keys, (key) => Math.floor(key / divisor) % BUCKETS);
+    for (let at = 0; at < keys.length; at++) digits[at] = Math.floor((keys[at] ?? 0) / divisor) % BUCKETS;
     for (const digit of digits) starts[digit + 1] = (starts[digit + 1] ?? 0) + 1;
     for (let bucket = 0; bucket < BUCKETS; bucket++)
       starts[bucket + 1] = (starts[bucket + 1] ?? 0) + (starts[bucket] ?? 0);

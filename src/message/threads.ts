@@ -6,7 +6,7 @@
 
 export type ThreadAlgorithm = 'orderedsubject' | 'references' | 'refs';
 
-/** One entry a message, in the order of the mailbox. */
+/** One entry a message, in the order of the mailbox; there are as many as dates. */
 export interface ThreadColumns {
   /** The number that stands for its Message-ID; two with the same one are told apart. From 1. */
   readonly nodes: ArrayLike<number>;
@@ -15,7 +15,7 @@ export interface ThreadColumns {
   /** The number that stands for its base subject, negative for a reply or forward; 0: there is none. */
   readonly subjects: ArrayLike<number>;
   /** Message-IDs of its ancestors, oldest first; undefined where there are none. */
-  readonly references: readonly (readonly number[] | undefined)[];
+  readonly references: ArrayLike<readonly number[] | undefined>;
 }
 
 /** A forest in preorder. */
@@ -32,7 +32,7 @@ const STEPS = 64;
 export function threads(algorithm: ThreadAlgorithm, columns: ThreadColumns): Threads {
   const order = byDate(columns.dates);
   if (algorithm === 'orderedsubject') return orderedSubject(columns, order);
-  const parents = pruned(linked(columns), columns.dates.length);
+  const parents = pruned(linked(columns, columns.dates.length), columns.dates.length);
   const forest = new Forest(parents, order);
   if (algorithm === 'references') forest.mergeSubjects(columns.subjects);
   return forest.print(algorithm === 'refs' ? 'latest' : 'first');
@@ -40,7 +40,8 @@ export function threads(algorithm: ThreadAlgorithm, columns: ThreadColumns): Thr
 
 /** Positions by date; those of one moment in the mailbox's order. */
 function byDate(dates: Float64Array): Int32Array {
-  const order = Int32Array.from(dates, (_, at) => at);
+  const order = new Int32Array(dates.length);
+  for (let at = 0; at < order.length; at++) order[at] = at;
   let sorted = true;
   for (let at = 1; sorted && at < dates.length; at++) sorted = (dates[at - 1] ?? 0) <= (dates[at] ?? 0);
   if (!sorted) order.sort((a, b) => (dates[a] ?? 0) - (dates[b] ?? 0) || a - b);
@@ -68,8 +69,7 @@ function orderedSubject({ subjects }: ThreadColumns, order: Int32Array): Threads
 }
 
 /** Step 1: parents of messages, then of the dummies that stand for messages only heard of. */
-function linked({ nodes, references }: ThreadColumns): Int32Array {
-  const count = nodes.length;
+function linked({ nodes, references }: ThreadColumns, count: number): Int32Array {
   let total = count;
   let highest = 0;
   for (let at = 0; at < count; at++) {
@@ -172,24 +172,27 @@ class Forest {
   /** Step 5. */
   mergeSubjects(subjects: ArrayLike<number>): void {
     const { roots, firstOf } = this.#roots();
+    let highest = 0;
+    for (let at = 0; at < this.#count; at++) highest = Math.max(highest, Math.abs(subjects[at] ?? 0));
     const isDummy = (root: number): boolean => root >= this.#count;
-    const said = (root: number): number => subjects[isDummy(root) ? (firstOf.get(root) ?? 0) : root] ?? 0;
+    const said = (root: number): number => subjects[isDummy(root) ? (firstOf[root] ?? 0) : root] ?? 0;
     const isReply = (root: number): boolean => !isDummy(root) && said(root) < 0;
-    const table = new Map<number, number>();
+    /** Of each subject, the root that stands for it. */
+    const table = new Int32Array(highest + 1).fill(NONE);
     for (const root of roots) {
       const subject = Math.abs(said(root));
       if (subject === 0) continue;
-      const known = table.get(subject);
+      const known = table[subject] ?? NONE;
       const better =
-        known === undefined || (!isDummy(known) && (isDummy(root) || (isReply(known) && !isReply(root))));
-      if (better) table.set(subject, root);
+        known === NONE || (!isDummy(known) && (isDummy(root) || (isReply(known) && !isReply(root))));
+      if (better) table[subject] = root;
     }
     /** Dummies whose children went to another. */
     const into = new Map<number, number>();
     for (const root of roots) {
       const subject = Math.abs(said(root));
-      const known = table.get(subject);
-      if (known === undefined || known === root) continue;
+      const known = subject === 0 ? NONE : (table[subject] ?? NONE);
+      if (known === NONE || known === root) continue;
       if (isDummy(known)) {
         if (isDummy(root)) into.set(root, known);
         else this.#parents[root] = known;
@@ -198,7 +201,7 @@ class Forest {
         const dummy = this.#used++;
         this.#parents[root] = dummy;
         this.#parents[known] = dummy;
-        table.set(subject, dummy);
+        table[subject] = dummy;
       }
     }
     if (into.size === 0) return;
@@ -212,6 +215,7 @@ class Forest {
   print(by: 'first' | 'latest'): Threads {
     const { roots } = this.#roots();
     const size = this.#used;
+    const count = this.#count;
     const first = new Int32Array(size).fill(NONE);
     const last = new Int32Array(size).fill(NONE);
     const next = new Int32Array(size).fill(NONE);
@@ -223,62 +227,63 @@ class Forest {
       else next[before] = message;
       last[parent] = message;
     }
-    const sorted = by === 'first' ? roots : this.#byLatest(roots, first, next);
-    const messages: number[] = [];
-    const levels: number[] = [];
-    for (const root of sorted)
-      for (const [node, level] of below(root, first, next)) {
-        messages.push(node >= this.#count ? NONE : node);
-        levels.push(level);
+    const sorted = by === 'first' ? roots : this.#byLatest(roots);
+    const messages = new Int32Array(size);
+    const levels = new Int32Array(size);
+    const open: number[] = [];
+    let at = 0;
+    for (const root of sorted) {
+      // Chains of replies are longer than any stack.
+      for (let node = root; ; ) {
+        messages[at] = node >= count ? NONE : node;
+        levels[at++] = open.length;
+        const child = first[node] ?? NONE;
+        if (child !== NONE) {
+          open.push(node);
+          node = child;
+          continue;
+        }
+        while (node !== root && next[node] === NONE) node = open.pop() ?? root;
+        if (node === root) break;
+        node = next[node] ?? root;
       }
-    return { messages: Int32Array.from(messages), levels: Int32Array.from(levels) };
+    }
+    return { messages: messages.subarray(0, at), levels: levels.subarray(0, at) };
   }
 
   /** Steps 2 and 4: the top level by date; a dummy stands where its first child would. */
-  #roots(): { readonly roots: number[]; readonly firstOf: ReadonlyMap<number, number> } {
-    const roots: number[] = [];
-    const firstOf = new Map<number, number>();
+  #roots(): { readonly roots: Int32Array; readonly firstOf: Int32Array } {
+    const roots = new Int32Array(this.#used);
+    const firstOf = new Int32Array(this.#used).fill(NONE);
+    let found = 0;
     for (const message of this.#order) {
       const parent = this.#parents[message] ?? NONE;
-      if (parent === NONE) roots.push(message);
-      else if (parent >= this.#count && !firstOf.has(parent)) {
-        firstOf.set(parent, message);
-        roots.push(parent);
+      if (parent === NONE) roots[found++] = message;
+      else if (parent >= this.#count && firstOf[parent] === NONE) {
+        firstOf[parent] = message;
+        roots[found++] = parent;
       }
     }
-    return { roots, firstOf };
+    return { roots: roots.subarray(0, found), firstOf };
   }
 
-  #byLatest(roots: readonly number[], first: Int32Array, next: Int32Array): number[] {
-    const rank = new Int32Array(this.#count);
-    this.#order.forEach((message, at) => {
-      rank[message] = at;
+  #byLatest(roots: Int32Array): Int32Array {
+    /** Of each node the root above it. */
+    const rootOf = new Int32Array(this.#used).fill(NONE);
+    /** Of each root when its latest message comes, in the order of dates. */
+    const latest = new Int32Array(this.#used);
+    const path: number[] = [];
+    this.#order.forEach((message, rank) => {
+      let at = message;
+      while (rootOf[at] === NONE && this.#parents[at] !== NONE) {
+        path.push(at);
+        at = this.#parents[at] ?? NONE;
+      }
+      const root = rootOf[at] === NONE ? at : (rootOf[at] ?? at);
+      rootOf[at] = root;
+      for (let node = path.pop(); node !== undefined; node = path.pop()) rootOf[node] = root;
+      latest[root] = rank;
     });
-    const latest = new Map<number, number>();
-    for (const root of roots) {
-      let highest = 0;
-      for (const [node] of below(root, first, next))
-        if (node < this.#count) highest = Math.max(highest, rank[node] ?? 0);
-      latest.set(root, highest);
-    }
-    return [...roots].sort((a, b) => (latest.get(a) ?? 0) - (latest.get(b) ?? 0));
-  }
-}
-
-/** A tree in preorder; chains are longer than any stack. */
-function* below(root: number, first: Int32Array, next: Int32Array): Generator<[node: number, level: number]> {
-  const open: number[] = [];
-  let node = root;
-  for (;;) {
-    yield [node, open.length];
-    const child = first[node] ?? NONE;
-    if (child !== NONE) {
-      open.push(node);
-      node = child;
-      continue;
-    }
-    while (node !== root && (next[node] ?? NONE) === NONE) node = open.pop() ?? root;
-    if (node === root) return;
-    node = next[node] ?? root;
+    return roots.slice().sort((a, b) => (latest[a] ?? 0) - (latest[b] ?? 0));
   }
 }

@@ -19,6 +19,7 @@ import { recoverIntents } from './intents.ts';
 import { makeFolders } from './mailboxes.ts';
 import { type Roster, Rosters } from './roster.ts';
 import { scanFolder } from './scan.ts';
+import { SearchMemory } from './search-memory.ts';
 import {
   readSubscriptions,
   SUBSCRIPTIONS_FILE,
@@ -49,7 +50,7 @@ const TICK = 20;
 const COARSE_TICK = 2000;
 const NO_RULES = new QuotaRules({ quotaGrace: 0, quotaTrashExtra: 0, mailboxSizeLimit: [] });
 /** A look that only doubt asks for may take this part of the time. */
-const DOUBT_SHARE = 50;
+const DOUBT_SHARE = 200;
 
 /** A committed change, packed for its way to another thread. */
 export type StoredChange =
@@ -73,6 +74,7 @@ export interface AccountOptions {
   readonly onChange: (change: StoredChange) => void;
   /** Of all accounts of the thread together; its own when it is alone. */
   readonly rosters?: Rosters;
+  readonly memory?: SearchMemory;
 }
 
 export class MaildirAccount {
@@ -123,7 +125,7 @@ export class MaildirAccount {
     this.rules = options.rules ?? NO_RULES;
     this.delivery = options.delivery ?? 'rename';
     this.#onChange = options.onChange;
-    this.indexer = new Indexer(this);
+    this.indexer = new Indexer(this, options.memory ?? new SearchMemory());
     this.#rosters = options.rosters ?? new Rosters();
     this.#makeMaildir();
     // Written last when an account is furnished.
@@ -402,6 +404,7 @@ export class MaildirAccount {
 
   /** @param wanted 'clean' only when nothing is `behind`; a folder that could not be read makes it unclean. */
   close(wanted: 'clean' | 'unclean'): void {
+    this.indexer.restart();
     const state = [...this.folders.values()].some(({ dirty }) => dirty) ? 'unclean' : wanted;
     for (const folder of this.folders.values()) this.#rosters.drop(folder);
     if (!this.#index.clean && state === 'clean')

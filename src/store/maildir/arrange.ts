@@ -2,12 +2,16 @@ import { ranks, type SortBy, type SortKey, sorted } from '../../message/sort.ts'
 import { type ThreadAlgorithm, threads } from '../../message/threads.ts';
 import type { SearchCriteria } from '../store.ts';
 import type { MaildirAccount } from './account.ts';
-import { Columns } from './columns.ts';
+import { Columns, picked } from './columns.ts';
 import type { Folder } from './folder.ts';
+import { type FolderKeys, folderKeys } from './folder-keys.ts';
 import { unindexed } from './indexer.ts';
 import { search } from './search.ts';
 import { threadId } from './thread-ids.ts';
 import { both, type UidSet, uidSet } from './uid-set.ts';
+
+/** UIDs that are asked for one by one. */
+const FEW = 300;
 
 /** SORT, THREAD and THREADID from the keys in the index; what is not indexed yet is, first. */
 
@@ -24,11 +28,10 @@ export function* sort(
   keys: readonly SortKey[],
 ): Generator<null, Uint32Array<ArrayBuffer>> {
   const uids = yield* found(account, folder, criteria);
-  const columns = new Columns(account, folder, uids);
-  const order = sorted(
-    uids.length,
-    keys.map(({ by, order }) => ({ values: valuesOf(columns, by), order })),
-  );
+  const columns: { values: Float64Array; order: SortKey['order'] }[] = [];
+  for (const { by, order } of keys)
+    columns.push({ values: yield* valuesOf(account, folder, uids, by), order });
+  const order = sorted(uids.length, columns);
   return order.map((at) => uids[at] ?? 0);
 }
 
@@ -39,13 +42,12 @@ export function* thread(
   algorithm: ThreadAlgorithm,
 ): Generator<null, UidForest> {
   const uids = yield* found(account, folder, criteria);
-  const columns = new Columns(account, folder, uids);
-  const isBySubject = algorithm === 'orderedsubject';
+  const keys = yield* folderKeys(account, folder);
   const { messages, levels } = threads(algorithm, {
-    nodes: isBySubject ? [] : columns.numbers('keys', 'node'),
-    dates: columns.numbers('keys', 'date'),
-    subjects: algorithm === 'refs' ? [] : columns.numbers('keys', 'subject'),
-    references: isBySubject ? [] : columns.references(),
+    nodes: picked(keys, keys.nodes, uids, 0),
+    dates: dates(keys, uids),
+    subjects: picked(keys, keys.subjects, uids, 0),
+    references: picked(keys, keys.references, uids, undefined),
   });
   return {
     uids: Uint32Array.from(messages, (at) => uids[at] ?? 0),
@@ -61,7 +63,14 @@ export function* threadIds(
 ): Generator<null, [uid: number, threadId: string][]> {
   yield* account.indexer.complete(folder, uids);
   const wanted = uidSet(uids);
-  const of = new Columns(account, folder, wanted).numbers('keys', 'thread');
+  const few = wanted.length < FEW ? wanted : undefined;
+  const keys = few ? undefined : yield* folderKeys(account, folder);
+  const of = keys
+    ? picked(keys, keys.threads, wanted, 0)
+    : Array.from(
+        wanted,
+        (uid) => account.index.column('SELECT thread FROM keys WHERE id = ?', folder.id(uid))[0] ?? 0,
+      );
   const found: [number, string][] = [];
   wanted.forEach((uid, at) => {
     // 0: it is gone, or cannot be read.
@@ -88,26 +97,39 @@ function* found(account: MaildirAccount, folder: Folder, criteria: SearchCriteri
   return uids;
 }
 
-function valuesOf(columns: Columns, by: SortBy): Float64Array {
+function* valuesOf(
+  account: MaildirAccount,
+  folder: Folder,
+  uids: UidSet,
+  by: SortBy,
+): Generator<null, Float64Array> {
+  const columns = new Columns(account, folder, uids);
   switch (by) {
     case 'arrival':
-      return columns.numbers('messages', 'internal_date');
+      return yield* columns.numbers('messages', 'internal_date');
     case 'size':
-      return columns.numbers('messages', 'size');
-    case 'date':
-      return columns.numbers('keys', 'date');
+      return yield* columns.numbers('messages', 'size');
+    case 'date': {
+      const keys = yield* folderKeys(account, folder);
+      return dates(keys, uids);
+    }
     case 'from':
-      return ranks(columns.texts('sort_keys', 'sender'));
+      return yield* ranks(yield* columns.texts('sort_keys', 'sender'));
     case 'to':
-      return ranks(columns.texts('sort_keys', 'recipient'));
+      return yield* ranks(yield* columns.texts('sort_keys', 'recipient'));
     case 'displayfrom':
-      return ranks(columns.texts('sort_keys', 'display_from'));
+      return yield* ranks(yield* columns.texts('sort_keys', 'display_from'));
     case 'displayto':
-      return ranks(columns.texts('sort_keys', 'display_to'));
+      return yield* ranks(yield* columns.texts('sort_keys', 'display_to'));
     case 'subject':
     case 'cc':
-      return ranks(columns.texts('sort_keys', by));
+      return yield* ranks(yield* columns.texts('sort_keys', by));
   }
+}
+
+function dates(keys: FolderKeys, uids: UidSet): Float64Array {
+  const values = picked(keys, keys.dates, uids, 0);
+  return values instanceof Float64Array ? values.subarray(0, uids.length) : Float64Array.from(values);
 }
 
 const MAX_DEPTH = 100;

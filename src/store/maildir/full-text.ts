@@ -1,5 +1,7 @@
 import type { Condition, Wanted } from '../../message/words.ts';
 import type { MaildirAccount } from './account.ts';
+import type { Index } from './index.ts';
+import type { SearchMemory } from './search-memory.ts';
 
 /**
  * The words of messages (message/words.ts) in SQLite's FTS5, without their order: enough to answer for parts of words,
@@ -31,11 +33,13 @@ const NEWLINE = 0x0a;
 
 export class FullText {
   readonly #account: MaildirAccount;
+  readonly #memory: SearchMemory;
   readonly #seen = new Set<string>();
   #fresh: string[] = [];
 
-  constructor(account: MaildirAccount) {
+  constructor(account: MaildirAccount, memory: SearchMemory) {
     this.#account = account;
+    this.#memory = memory;
   }
 
   /** Inside a transaction that ends with `flush`. */
@@ -102,7 +106,7 @@ export class FullText {
   }
 
   /**
-   * Hands over the documents that fulfil the conditions, some of them more than once, until `take` has enough. Yields
+   * Hands over the documents that fulfil the conditions, many of them more than once, until `take` has enough. Yields
    * when it has worked for a while. False when the conditions say nothing, and nothing was handed over.
    */
   *find(
@@ -172,17 +176,42 @@ export class FullText {
     }
     const { of, text } = condition;
     const needle = Buffer.from(`${of === 'begin' ? '\n' : ''}${text}${of === 'end' ? '\n' : ''}`);
-    for (let page = 0; ; page += PAGES) {
-      const pages = this.#account.index.column<Buffer>(
-        'SELECT words FROM vocabulary WHERE page > ? AND page <= ? ORDER BY page',
-        page,
-        page + PAGES,
-      );
-      if (pages.length === 0) return;
+    const { index } = this.#account;
+    let vocabulary = this.#memory.get(this, Vocabulary);
+    if (vocabulary?.index !== index) vocabulary = new Vocabulary(index);
+    for (let from = 0; ; from += PAGES) {
+      if (from + PAGES > vocabulary.pages.length) vocabulary.read();
+      const pages = vocabulary.pages.slice(from, from + PAGES);
+      if (pages.length === 0) break;
       const found: string[] = [];
       for (const words of pages) wordsWith(words, needle, found);
       yield found;
     }
+    this.#memory.keep(this.#account, this, vocabulary);
+  }
+}
+
+/** Pages that were read; only the last one grows. */
+class Vocabulary {
+  readonly index: Index;
+  readonly pages: Buffer[] = [];
+
+  constructor(index: Index) {
+    this.index = index;
+  }
+
+  get bytes(): number {
+    return this.pages.length * PAGE;
+  }
+
+  /** Some more, and the last one again. */
+  read(): void {
+    const known = Math.max(this.pages.length - 1, 0);
+    const pages = this.index.column<Buffer>(
+      `SELECT words FROM vocabulary WHERE page > ? ORDER BY page LIMIT ${PAGES + 1}`,
+      known,
+    );
+    this.pages.splice(known, 1, ...pages);
   }
 }
 

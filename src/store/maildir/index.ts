@@ -161,6 +161,7 @@ export class Index {
   readonly #db: Sqlite;
   readonly #inode: number;
   readonly #statements = new Map<string, Statement>();
+  readonly #columns = new Map<string, Statement>();
   /** False once this process has changed something: then a crash may lose commits. */
   #clean: boolean;
 
@@ -188,11 +189,10 @@ export class Index {
 
   /** The first column of every row: half the time of `prepare(…).all()`. */
   column<T = number>(sql: string, ...values: readonly unknown[]): T[] {
-    const name = `column: ${sql}`;
-    let statement = this.#statements.get(name);
+    let statement = this.#columns.get(sql);
     if (!statement) {
       statement = this.#db.prepare(sql).pluck(true);
-      this.#statements.set(name, statement);
+      this.#columns.set(sql, statement);
     }
     return statement.all(...values) as T[];
   }
@@ -249,6 +249,7 @@ export class Index {
   close(state: 'clean' | 'unclean'): void {
     if (state === 'clean' && !this.#clean) this.transaction('wait', () => this.setMeta('clean', 1));
     this.#statements.clear();
+    this.#columns.clear();
     this.#db.close();
   }
 }

@@ -6,6 +6,7 @@ import { isDamaged } from './index.ts';
 import { type Indexed, readForIndex } from './indexing.ts';
 import { rowOf } from './message-row.ts';
 import { keepSummary } from './read.ts';
+import type { SearchMemory } from './search-memory.ts';
 import { threadKeys } from './thread-ids.ts';
 
 /**
@@ -33,27 +34,38 @@ interface Made {
 
 export class Indexer {
   readonly #account: MaildirAccount;
-  readonly #text: FullText;
+  readonly fullText: FullText;
+  readonly memory: SearchMemory;
+  /** Grows whenever keys were written. */
+  version = 0;
   /** Folders that may have something to read; undefined: nobody has looked yet. */
   #waiting: Set<MailboxId> | undefined;
   /** Nothing was added or removed since the full text was put together. */
   #isTidy = true;
 
-  constructor(account: MaildirAccount) {
+  constructor(account: MaildirAccount, memory: SearchMemory) {
     this.#account = account;
-    this.#text = new FullText(account);
+    this.memory = memory;
+    this.fullText = new FullText(account, memory);
   }
 
-  /** The index was thrown away. */
+  /** The index was thrown away, or is closed. */
   restart(): void {
     this.#waiting = undefined;
-    this.#text.reset();
+    this.memory.forget(this.#account);
+    this.fullText.reset();
   }
 
   /** After a failure that will not go away by itself: what is left is for the next time the account is opened. */
   giveUp(): void {
     this.#waiting = new Set();
-    this.#text.reset();
+    this.fullText.reset();
+  }
+
+  /** Something of them is no longer true. */
+  forgotten(mailbox: MailboxId): void {
+    this.version++;
+    this.added(mailbox);
   }
 
   /** Messages came into this folder. */
@@ -75,12 +87,12 @@ export class Indexer {
       while (folder && this.#account.folders.get(mailbox) === folder && (yield* this.#someOf(folder)))
         this.#isTidy = false;
     }
-    while (this.#text.forget()) {
+    while (this.fullText.forget()) {
       this.#isTidy = false;
       yield null;
     }
     while (!this.#isTidy) {
-      this.#isTidy = !this.#text.merge();
+      this.#isTidy = !this.fullText.merge();
       yield null;
     }
   }
@@ -134,16 +146,17 @@ export class Indexer {
     const { index } = this.#account;
     // It was deleted while we read, or the index made anew.
     if (this.#account.folders.get(folder.mailbox) !== folder) return;
+    this.version++;
     try {
       this.#account.write('later', [], () => {
         let doc = nextDoc(this.#account);
         for (const { uid, indexed } of made) if (this.#add(folder, uid, indexed, doc)) doc++;
-        this.#text.flush();
+        this.fullText.flush();
         if (upto !== undefined)
           index.prepare('INSERT OR REPLACE INTO indexed VALUES (?, ?)').run(folder.row, upto);
       });
     } catch (error) {
-      this.#text.reset();
+      this.fullText.reset();
       throw error;
     }
   }
@@ -176,7 +189,7 @@ export class Indexer {
       .prepare('INSERT OR REPLACE INTO sort_keys VALUES (?, ?, ?, ?, ?, ?, ?)')
       .run(row.id, keys.subject, keys.from, keys.to, keys.cc, keys.displayFrom, keys.displayTo);
     keepSummary(index, row.id, summary);
-    this.#text.add(doc, {
+    this.fullText.add(doc, {
       subject: words.subject,
       sender: words.from,
       recipient: words.to,

@@ -10,7 +10,7 @@ import { type MailboxId, StoreError } from '../store.ts';
 import { MaildirAccount, type StoredChange } from './account.ts';
 import { catchUp } from './background.ts';
 import { DIRECTORY_MODE, exists, syncDirectory } from './disk.ts';
-import { linkedTree, takePlace } from './dovecot/place.ts';
+import { isReleased, linkedTree, markReleased, takePlace } from './dovecot/place.ts';
 import { type Expired, type ExpireMode, expireMail } from './expire.ts';
 import type { Folder } from './folder.ts';
 import { FolderWatches } from './folder-watches.ts';
@@ -19,6 +19,7 @@ import { isDamaged } from './index.ts';
 import { Notifier } from './notifier.ts';
 import { QuotaWarnings } from './quota-warning.ts';
 import { Rosters } from './roster.ts';
+import { SearchMemory } from './search-memory.ts';
 
 /**
  * The accounts of one thread: opened at first use, closed when nobody used them for a while, their indexes healed when
@@ -83,6 +84,7 @@ export class OpenAccounts {
   #removed = 0;
   /** When deliveries came in last (ms). */
   #intakeAt = 0;
+  readonly #memory = new SearchMemory();
 
   constructor(options: OpenAccountsOptions) {
     this.#options = options;
@@ -118,11 +120,14 @@ export class OpenAccounts {
       this.#open.set(id, known);
       return known.account;
     }
+    const { clock, log, host, pid, settings, onChange } = this.#options;
+    const directory = `${this.#options.directory}/${accountDirectory(id)}`;
+    if (isReleased(directory))
+      throw new StoreError('busy', 'This mail is with another server until it is adopted again');
     this.#makeRoom();
-    const { directory, clock, log, host, pid, settings, onChange } = this.#options;
     const account = new MaildirAccount({
       id,
-      directory: `${directory}/${accountDirectory(id)}`,
+      directory,
       clock,
       log,
       host,
@@ -131,6 +136,7 @@ export class OpenAccounts {
       rules: this.#rules,
       delivery: settings.delivery,
       rosters: this.#rosters,
+      memory: this.#memory,
       onChange: (change) => {
         if (this.#watches.has(id)) onChange(id, change);
       },
@@ -376,7 +382,7 @@ export class OpenAccounts {
   /** The tree that was staged (dovecot/place.ts) becomes the account's. Throws 'exists' when it has mail already. */
   place(id: AccountId): void {
     const directory = `${this.#options.directory}/${accountDirectory(id)}`;
-    if (exists(`${directory}/Maildir`)) {
+    if (exists(`${directory}/Maildir`) && !isReleased(directory)) {
       const account = this.get(id);
       account.refreshTree();
       for (const folder of [...account.folders.values()]) account.refresh(folder);
@@ -388,6 +394,13 @@ export class OpenAccounts {
     this.#close(id);
     takePlace(directory, (path) => this.#setAside(path));
     if (watched) this.watch(id, null);
+  }
+
+  /** Somebody else has the tree from now on: nobody can open the account until it is adopted again. */
+  handOver(id: AccountId): void {
+    markReleased(`${this.#options.directory}/${accountDirectory(id)}`);
+    this.unwatch(id);
+    this.#close(id);
   }
 
   #setAside(path: string): void {

@@ -286,6 +286,7 @@ function corrected(account: MaildirAccount, folder: Folder, row: MessageRow, pat
     index
       .prepare('UPDATE messages SET size = ?, lf = ?, base = ? WHERE id = ?')
       .run(crlfSize, size === crlfSize ? 0 : 1, base, row.id);
+    account.indexer.forgotten(folder.mailbox);
     forgetDerived(index, { list: JSON.stringify([row.id]) });
     index.prepare('UPDATE indexed SET upto = min(upto, ?) WHERE folder = ?').run(row.id - 1, folder.row);
   });

@@ -14,6 +14,9 @@ export interface RowCondition {
 const MAX_VALUES = 200;
 const MAX_DEPTH = 20;
 
+/** The condition that all fulfil. */
+export const ALL = '1';
+
 const NEVER: RowCondition = { sql: '0', values: [] };
 
 /** undefined when rows do not tell, or when it would be too long. */
@@ -55,7 +58,7 @@ function joined(
   }
   const values = parts.flatMap((part) => part.values);
   if (parts.length > MAX_VALUES || values.length > MAX_VALUES) return undefined;
-  const nothing = operator === 'AND' ? '1' : '0';
+  const nothing = operator === 'AND' ? ALL : '0';
   return { sql: parts.map(({ sql }) => `(${sql})`).join(` ${operator} `) || nothing, values };
 }
 

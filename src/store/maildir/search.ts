@@ -1,14 +1,15 @@
 import { fold } from '../../message/fold.ts';
-import { wantedWords } from '../../message/words.ts';
+import { type Wanted, wantedWords } from '../../message/words.ts';
 import { type SearchCriteria, StoreError } from '../store.ts';
 import type { MaildirAccount } from './account.ts';
 import type { Folder } from './folder.ts';
-import { FullText, type TextColumn } from './full-text.ts';
+import { folderKeys } from './folder-keys.ts';
+import type { TextColumn } from './full-text.ts';
 import { UNREADABLE, unindexed } from './indexer.ts';
 import { highestUid, normaliseRanges } from './message-row.ts';
 import { MessageTests } from './message-tests.ts';
-import { rowCondition } from './row-condition.ts';
-import { both, either, inRanges, NO_UIDS, type UidSet, uidSet, without } from './uid-set.ts';
+import { ALL, rowCondition } from './row-condition.ts';
+import { both, either, inRanges, NO_UIDS, placesIn, type UidSet, uidSet, without } from './uid-set.ts';
 
 /**
  * SEARCH over sets of UIDs: what the rows tell is one query, words come from the full text, and only what these leave
@@ -18,7 +19,7 @@ import { both, either, inRanges, NO_UIDS, type UidSet, uidSet, without } from '.
 
 /** Nesting of criteria; RFC 9051 has no minimum, people nest two or three. */
 const MAX_DEPTH = 100;
-/** Documents that are asked for one by one; of more, all of the folder are read. */
+/** Messages that are asked for one by one; of more, all of the folder are read. */
 const FEW = 1000;
 /** From so few candidates on, looking at each is cheaper than asking the index. */
 const HANDFUL = 4;
@@ -26,12 +27,13 @@ const HANDFUL = 4;
 type Ranges = ReturnType<typeof normaliseRanges>;
 type Steps = Generator<null, UidSet>;
 
-export function* search(account: MaildirAccount, folder: Folder, criteria: SearchCriteria): Steps {
+export function* search(account: MaildirAccount, { mailbox }: Folder, criteria: SearchCriteria): Steps {
   for (;;) {
     const { index } = account;
-    const found = yield* new Search(account, account.folder(folder.mailbox)).find(criteria, undefined, 0);
+    const folder = account.folder(mailbox);
+    const found = yield* new Search(account, folder).find(criteria, undefined, 0);
     // When the index was made anew in between, half of the answer is of nothing.
-    if (account.index === index) return found;
+    if (account.index === index) return both(found, account.roster(folder).uids());
   }
 }
 
@@ -42,7 +44,6 @@ class Search {
   #all: UidSet | undefined;
   #unindexed: UidSet | undefined;
   #incomplete: UidSet | undefined;
-  #documents: { readonly docs: Uint32Array; readonly uids: Uint32Array } | undefined;
 
   constructor(account: MaildirAccount, folder: Folder) {
     this.#account = account;
@@ -55,6 +56,7 @@ class Search {
     if (depth > MAX_DEPTH) throw new StoreError('limit', 'This search is nested too deeply');
     if (within?.length === 0) return NO_UIDS;
     const condition = rowCondition(this.#folder, criteria);
+    if (condition?.sql === ALL) return within ?? this.#everything();
     if (condition) return this.#rows(condition.sql, condition.values, within);
     if ('all' in criteria) {
       let left = within;
@@ -151,19 +153,9 @@ class Search {
     // Before the words are asked: what is indexed meanwhile is then found twice, not missed.
     const untested = this.#untested();
     const wanted = wantedWords(needle, style);
-    let found = NO_UIDS;
     const mayStand = field === undefined || this.#tests.isIndexed(field);
-    const goal = within?.length ?? this.#folder.total - untested.length;
-    const text = new FullText(this.#account);
-    const isKnown =
-      mayStand &&
-      (yield* text.find(wanted, columns, (docs) => {
-        found = either(found, this.#uidsWith(docs));
-        if (found.length < goal) return 'more';
-        return !within || both(found, within).length === goal ? 'enough' : 'more';
-      }));
-    if (!isKnown) return yield* this.#lookAt(within ?? this.#everything(), test);
-    if (within) found = both(found, within);
+    const found = mayStand ? yield* this.#withWords(wanted, columns, within) : undefined;
+    if (!found) return yield* this.#lookAt(within ?? this.#everything(), test);
     const isProof = wanted.proves === 'yes' && meaning === 'exact';
     const sure = isProof ? found : yield* this.#lookAt(found, test);
     const rest = without(within ? both(untested, within) : untested, isProof ? found : sure);
@@ -178,18 +170,13 @@ class Search {
     const end = before ?? Number.MAX_SAFE_INTEGER;
     // Of one that cannot be read the day of arrival is known.
     const notIndexed = uidSet(unindexed(this.#account, this.#folder));
-    const ids = this.#account.index.column(
-      'SELECT id FROM keys WHERE id BETWEEN ? AND ? AND sent >= ? AND sent < ? ORDER BY id',
-      this.#folder.firstId,
-      this.#folder.lastId,
-      first,
-      end,
-    );
+    const { uids, sent: dates } = yield* folderKeys(this.#account, this.#folder);
+    const indexed = uids.filter((_, at) => (dates[at] ?? 0) >= first && (dates[at] ?? 0) < end);
     const isIn = (uid: number): boolean => {
       const sent = this.#tests.sent(uid);
       return sent >= first && sent < end;
     };
-    const known = within ? both(this.#uidsOf(ids), within) : this.#uidsOf(ids);
+    const known = within ? both(indexed, within) : indexed;
     return either(known, yield* this.#lookAt(within ? both(notIndexed, within) : notIndexed, isIn));
   }
 
@@ -236,31 +223,37 @@ class Search {
     return this.#uidsOf(ids);
   }
 
-  /** The messages here that have these texts. */
-  #uidsWith(docs: readonly number[]): UidSet {
-    const { index } = this.#account;
-    const { firstId, lastId } = this.#folder;
-    if (docs.length <= FEW && !this.#documents) {
-      const ids = docs.flatMap((doc) =>
-        index.column('SELECT id FROM keys WHERE doc = ? AND id BETWEEN ? AND ?', doc, firstId, lastId),
-      );
-      return uidSet(ids.map((id) => this.#folder.uidOf(id)));
-    }
-    this.#documents ??= {
-      docs: Uint32Array.from(
-        index.column('SELECT doc FROM keys WHERE id BETWEEN ? AND ? ORDER BY id', firstId, lastId),
-      ),
-      uids: this.#uidsOf(
-        index.column('SELECT id FROM keys WHERE id BETWEEN ? AND ? ORDER BY id', firstId, lastId),
-      ),
-    };
-    const wanted = new Uint8Array((docs.at(-1) ?? 0) + 1);
-    for (const doc of docs) wanted[doc] = 1;
-    const { docs: of, uids } = this.#documents;
-    const found = new Uint32Array(uids.length);
+  /** Those whose texts fulfil the conditions; undefined when these say nothing. */
+  *#withWords(
+    wanted: Wanted,
+    columns: readonly TextColumn[],
+    within: UidSet | undefined,
+  ): Generator<null, UidSet | undefined> {
+    const { uids, docs, placesByDoc: places } = yield* folderKeys(this.#account, this.#folder);
+    /** Of each text: 1 when it was found. */
+    const found = new Uint8Array(places.length);
+    let left = within ? within.length : uids.length;
+    const isWanted = within && new Uint8Array(uids.length);
+    if (within && isWanted) for (const place of placesIn(uids, within)) isWanted[place] = 1;
+    let hits = 0;
+    const isKnown = yield* this.#account.indexer.fullText.find(wanted, columns, (texts) => {
+      for (const doc of texts) {
+        const place = places[doc] ?? 0;
+        if (place === 0 || found[doc] === 1) continue;
+        found[doc] = 1;
+        hits++;
+        if (!isWanted || isWanted[place - 1] === 1) left--;
+      }
+      return left > 0 ? 'more' : 'enough';
+    });
+    if (!isKnown) return undefined;
+    if (hits === 0) return NO_UIDS;
+    const all = new Uint32Array(uids.length);
     let count = 0;
-    for (let at = 0; at < of.length; at++) if (wanted[of[at] ?? 0] === 1) found[count++] = uids[at] ?? 0;
-    return found.subarray(0, count);
+    // Copies in one folder share their text.
+    for (let at = 0; at < uids.length; at++) if (found[docs[at] ?? 0] === 1) all[count++] = uids[at] ?? 0;
+    const matching = all.subarray(0, count);
+    return within ? both(matching, within) : matching;
   }
 
   #uidsOf(ids: readonly number[]): UidSet {

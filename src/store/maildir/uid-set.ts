@@ -51,6 +51,15 @@ export function without(a: UidSet, b: UidSet): UidSet {
   return found.subarray(0, count);
 }
 
+/** Where those of `some` stand in `all`. */
+export function* placesIn(all: UidSet, some: UidSet): Generator<number> {
+  let at = 0;
+  for (const uid of some) {
+    at = firstNotBelow(all, uid, at);
+    if (all[at] === uid) yield at;
+  }
+}
+
 /** The ranges ascend and do not touch. */
 export function inRanges(
   uids: UidSet,
