@@ -9,6 +9,7 @@ import {
   ftruncateSync,
   futimesSync,
   linkSync,
+  lstatSync,
   openSync,
   readFileSync,
   renameSync,
@@ -95,6 +96,15 @@ export function moveAside(path: string): void {
     renameSync(path, aside);
     return;
   }
+}
+
+export function isLink(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() ?? false;
+}
+
+/** Whatever it is, a link to nowhere too. */
+export function isTaken(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
 }
 
 /** Also true of what a link leads to. */

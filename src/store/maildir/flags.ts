@@ -49,12 +49,15 @@ export function newKeywords(flags: readonly Flag[], keywords: Keywords): Flag[] 
   const found: Flag[] = [];
   for (const flag of flags) {
     if (flag.startsWith('\\') || bitOf(flag, [...keywords, ...found]) !== 0) continue;
-    // An atom (RFC 9051 9): it stands on a line of its own in the folder's file.
-    if (!/^[!#$&'+,\-./0-9:;<=>?@A-Z[^_`a-z|}~]+$/.test(flag) || flag.length > MAX_KEYWORD_LENGTH)
-      throw new StoreError('limit', 'This keyword cannot be stored');
+    if (!isKeyword(flag)) throw new StoreError('limit', 'This keyword cannot be stored');
     found.push(flag);
   }
   return found;
+}
+
+/** An atom (RFC 9051 9): it stands on a line of its own in the folder's file, and as it is in FLAGS. */
+export function isKeyword(text: string): boolean {
+  return /^[!#$&'+,\-./0-9:;<=>?@A-Z[^_`a-z|}~]+$/.test(text) && text.length <= MAX_KEYWORD_LENGTH;
 }
 
 export function keywordBit(index: number): number {

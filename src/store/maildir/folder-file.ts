@@ -1,6 +1,6 @@
 import { type MailboxId, type SpecialUse, StoreError } from '../store.ts';
 import { readOptional, writeDurably } from './disk.ts';
-import { type Keywords, MAX_KEYWORDS } from './flags.ts';
+import { isKeyword, type Keywords, MAX_KEYWORDS } from './flags.ts';
 
 /**
  * `facteur-uid`, one in each folder: what must outlive the index. Lines of text:
@@ -52,7 +52,8 @@ export function parseFolderFile(text: string): FolderFile | undefined {
   for (const line of lines.slice(1)) {
     const [word = '', value = '', name] = line.split(' ');
     if (word === 'end') ended = true;
-    else if (word === 'keyword' && /^[a-z]$/.test(value) && name) keywords[value.charCodeAt(0) - 97] = name;
+    else if (word === 'keyword' && /^[a-z]$/.test(value) && name !== undefined && isKeyword(name))
+      keywords[value.charCodeAt(0) - 97] = name;
     else values.set(word, value);
   }
   const mailbox = values.get('mailbox') ?? '';
@@ -61,6 +62,8 @@ export function parseFolderFile(text: string): FolderFile | undefined {
   const modSeqMark = number(values.get('modseq'));
   if (!ended || !/^[A-Za-z0-9_-]{1,255}$/.test(mailbox) || !uidValidity || !uidMark || !modSeqMark)
     return undefined;
+  // 32 bits, as every client keeps them (RFC 9051 2.3.1.1).
+  if (Math.max(uidValidity, uidMark) >= 2 ** 32) return undefined;
   return {
     mailbox: mailbox as MailboxId,
     uidValidity,

@@ -68,11 +68,6 @@ export class Folder implements FolderState {
   vanishedFloor: number;
   times: [number, number];
   certain: boolean;
-  /**
-   * UIDs from here on may be claimed by the names of files that the index does not know: their deliveries were not
-   * committed. Those below were all given; a file that comes with one now is not the message that had it.
-   */
-  claimable = 0;
   /** Somebody else changed it: the next look must read the directories. */
   dirty = false;
   /** Not before this time, when only doubt asks for another look. */

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { closeSync, mkdirSync, openSync, renameSync, rmSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { directoryOf, parsePath } from '../mailbox-path.ts';
 import {
   type Mailbox,
@@ -11,7 +11,17 @@ import {
 } from '../store.ts';
 import type { MaildirAccount } from './account.ts';
 import { moveAll } from './copy.ts';
-import { DIRECTORY_MODE, FILE_MODE, syncDirectory, syncFile, toStoreError, writeSoon } from './disk.ts';
+import {
+  DIRECTORY_MODE,
+  FILE_MODE,
+  isDirectory,
+  isLink,
+  isTaken,
+  syncDirectory,
+  syncFile,
+  toStoreError,
+  writeSoon,
+} from './disk.ts';
 import type { Folder } from './folder.ts';
 import { FOLDER_FILE, formatFolderFile } from './folder-file.ts';
 import { deleteFolder, insertFolder } from './folder-row.ts';
@@ -69,6 +79,7 @@ export interface Wanted {
 export function makeFolders(account: MaildirAccount, wanted: readonly Wanted[]): Folder[] {
   if (account.folders.size + wanted.length > MAX_MAILBOXES)
     throw new StoreError('limit', 'There are too many mailboxes');
+  for (const { path } of wanted) keepClear(account, directoryOf(path));
   let above = 0;
   const making = wanted.map(({ path, use }) => {
     const identity = newIdentity(account, use, above);
@@ -107,6 +118,13 @@ export function makeFolders(account: MaildirAccount, wanted: readonly Wanted[]):
   return folders;
 }
 
+/** Throws 'exists' when something that is no mailbox lies there: a file, a link, a directory of somebody else's. */
+function keepClear(account: MaildirAccount, dir: string): void {
+  const path = `${account.maildir}/${dir}`;
+  if (isTaken(path) && !(isDirectory(path) && !isLink(path) && readdirSync(path).length === 0))
+    throw new StoreError('exists', 'Something else lies on the disk under this name');
+}
+
 export function renameMailbox(account: MaildirAccount, id: MailboxId, name: string): void {
   const from = account.folders.get(id)?.path ?? [...parents(account)].find((path) => parentId(path) === id);
   if (from === undefined) throw new StoreError('not-found', 'There is no such mailbox');
@@ -129,6 +147,8 @@ export function renameMailbox(account: MaildirAccount, id: MailboxId, name: stri
     const path = parsePath(to + folder.path.slice(from.length));
     return { folder, path, from: folder.dir, to: directoryOf(path) };
   });
+  const leaving = new Set(moves.map((move) => move.from));
+  for (const move of moves) if (!leaving.has(move.to)) keepClear(account, move.to);
   const parts = to.split('/');
   const missing: Wanted[] = [];
   for (let levels = 1; levels < parts.length; levels++) {

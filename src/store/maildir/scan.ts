@@ -1,7 +1,15 @@
 import { lstatSync, readdirSync, renameSync, type Stats } from 'node:fs';
 import { type Packable, pack } from '../packed-messages.ts';
 import type { MaildirAccount } from './account.ts';
-import { codeOf, isMissing, NotRegular, renameIfThere, syncDirectory, unlinkIfThere } from './disk.ts';
+import {
+  codeOf,
+  isMissing,
+  NotRegular,
+  readRegular,
+  renameIfThere,
+  syncDirectory,
+  unlinkIfThere,
+} from './disk.ts';
 import { bury } from './expunge.ts';
 import {
   type BaseName,
@@ -24,6 +32,9 @@ import { insertRow, type MessageRow, rowOf, rowsOf } from './message-row.ts';
  * UIDs in names count only when they were given in this folder and are free; all else gets a new one, and the name
  * carries it, durably, before anybody hears of it.
  */
+
+/** Bigger twins are not compared but kept, both. */
+const MAX_COMPARED = 64 * 1024 * 1024;
 
 interface Found {
   readonly base: string;
@@ -92,6 +103,11 @@ function compare(account: MaildirAccount, folder: Folder): { rows: MessageRow[];
     const file: Found = { ...splitName(entry.slice(1)), place };
     const row = moved.has(file.base) ? undefined : matched(account, folder, file.base);
     const twin = found.get(file.base) ?? row;
+    if (row && twin === row && !isSameMessage(account, folder, file, row)) {
+      // The name of a message that is still where it was.
+      settleTwins(account, folder, file, row);
+      continue;
+    }
     if (twin?.place === CUR) {
       settleTwins(account, folder, file, twin);
       continue;
@@ -104,6 +120,21 @@ function compare(account: MaildirAccount, folder: Folder): { rows: MessageRow[];
   return { rows, found };
 }
 
+/** One of two names is left over from a move: it is the same file, or a copy of it. */
+function isSameMessage(account: MaildirAccount, folder: Folder, one: Found, other: Found): boolean {
+  const [path, otherPath] = [account.fileOf(folder, one), account.fileOf(folder, other)];
+  const first = lstatSync(path, { throwIfNoEntry: false });
+  const second = lstatSync(otherPath, { throwIfNoEntry: false });
+  if (!first || !second || first.ino === second.ino) return true;
+  return (
+    first.isFile() &&
+    second.isFile() &&
+    first.size === second.size &&
+    first.size <= MAX_COMPARED &&
+    readRegular(path).equals(readRegular(otherPath))
+  );
+}
+
 /** What is in the directory; a name that is no UTF-8 cannot be asked for as a string, so its file gets another one. */
 function namesIn(account: MaildirAccount, folder: Folder, place: Place): string[] {
   const directory = account.placeOf(folder, place);
@@ -112,7 +143,7 @@ function namesIn(account: MaildirAccount, folder: Folder, place: Place): string[
   return readdirSync(directory, { encoding: 'buffer' }).map((bytes) => {
     const name = bytes.toString('utf8');
     if (bytes.equals(Buffer.from(name))) return name;
-    const info = splitName(name).info?.replaceAll('\ufffd', '').slice(0, MAX_INFO) ?? null;
+    const info = shortInfo(splitName(name).info?.replaceAll('\ufffd', '') ?? null);
     const another = joinName(account.names.next(account.now()), info);
     renameIfThere(Buffer.concat([Buffer.from(`${directory}/`), bytes]), `${directory}/${another}`);
     return another;
@@ -130,14 +161,14 @@ function matched(account: MaildirAccount, folder: Folder, base: string): Message
 function settleTwins(account: MaildirAccount, folder: Folder, one: Found, other: Found): void {
   const first = lstatSync(account.fileOf(folder, one), { throwIfNoEntry: false });
   const second = lstatSync(account.fileOf(folder, other), { throwIfNoEntry: false });
-  if (!first?.isFile() || !second) return;
-  if (first.ino === second.ino) {
+  if (!first?.isFile() || !second?.isFile()) return;
+  if (isSameMessage(account, folder, one, other)) {
     unlinkIfThere(account.fileOf(folder, one));
     return;
   }
   account.log.warn({ mailbox: folder.path, file: one.base }, 'two messages with one file name');
   const name = account.names.next(account.now());
-  const info = (one.info ?? '').slice(0, MAX_INFO);
+  const info = shortInfo(one.info) ?? '';
   renameIfThere(account.fileOf(folder, one), `${account.placeOf(folder, CUR)}/${joinName(name, info)}`);
   folder.dirty = true;
 }
@@ -168,7 +199,7 @@ function settleStrangers(account: MaildirAccount, folder: Folder, found: Map<str
       continue;
     }
     let uid = name.uid?.validity === folder.uidValidity ? name.uid.uid : 0;
-    const free = uid >= folder.claimable && uid < folder.uidMark && !given.has(uid);
+    const free = uid < folder.uidMark && !given.has(uid);
     if (!free || (uid > 0 && taken.get(folder.id(uid), folder.id(uid)))) uid = 0;
     given.add(uid);
     strangers.push({ ...file, name, stats, uid });
@@ -184,6 +215,14 @@ const MANY = 2 ** 32;
 /** Letters kept of a name of another program: all flags and keywords fit, and the name stays within NAME_MAX. */
 const MAX_INFO = 64;
 
+function shortInfo(info: string | null): string | null {
+  if (info === null || info.length <= MAX_INFO) return info;
+  return [...new Set(info)]
+    .filter((letter) => /[A-Za-z]/.test(letter))
+    .sort()
+    .join('');
+}
+
 type Named = Omit<MessageRow, 'id' | 'modSeq'> & { readonly name: BaseName; readonly onDisk: number };
 
 /** Renames those whose name does not say all that a rebuilt index would need. */
@@ -195,7 +234,7 @@ function nameStrangers(account: MaildirAccount, folder: Folder, strangers: reado
     const crlfSize = crlfSizeOf(account, folder, stranger);
     if (crlfSize === undefined) continue;
     let { base, uid } = stranger;
-    const info = stranger.info?.slice(0, MAX_INFO) ?? null;
+    const info = shortInfo(stranger.info);
     const known = uid > 0 && name.size === stats.size && name.crlfSize === crlfSize;
     if (!known || info !== stranger.info) {
       if (uid === 0) uid = folder.uidNext++;

@@ -1,12 +1,15 @@
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, readdirSync } from 'node:fs';
+import { basename } from 'node:path';
 import { pathOf } from '../mailbox-path.ts';
 import type { MailboxId, SpecialUse } from '../store.ts';
 import type { MaildirAccount } from './account.ts';
 import {
   changedAt,
+  codeOf,
   DIRECTORY_MODE,
   exists,
+  isLink,
   mayExist,
   readOptional,
   renameIfThere,
@@ -29,6 +32,7 @@ import { StrangeIndex } from './index.ts';
 /** Added to marks that come from an index because the folder file is gone: more than one crash could have hidden. */
 const MARGIN = 100_000;
 const RENAME_FILE = 'facteur-rename';
+const IN_THE_WAY: readonly string[] = ['EEXIST', 'ENOTEMPTY', 'ENOTDIR', 'EISDIR'];
 
 /**
  * `clean` and `unclean` are the ways a process starts; `again` looks for what changed since. Folders whose messages
@@ -39,13 +43,12 @@ export function loadTree(account: MaildirAccount, mode: 'clean' | 'unclean' | 'a
     finishRename(account.maildir);
     for (const folder of loadFolders(account.index, pathOf)) {
       account.folders.set(folder.mailbox, folder);
-      folder.claimable = folder.uidNext;
       if (mode === 'unclean') folder.dirty = true;
     }
     refuseForeignIndex(account);
   }
   const time = changedAt(account.maildir);
-  const onDisk = new Set(['', ...folderDirectories(account.maildir)]);
+  const onDisk = new Set(['', ...folderDirectories(account)]);
   const byDir = new Map([...account.folders.values()].map((folder) => [folder.dir, folder]));
   const gone = [...account.folders.values()].filter(({ dir }) => !onDisk.has(dir));
   if (mode !== 'again') {
@@ -86,21 +89,35 @@ function refuseForeignIndex(account: MaildirAccount): void {
     throw new StrangeIndex('the mail index is that of another Maildir');
 }
 
-/** The folder directories of a Maildir, without the Maildir itself. */
-function folderDirectories(maildir: string): string[] {
+/**
+ * The folder directories of a Maildir, without the Maildir itself. Links are none: one could lead to a folder that is
+ * here already, which would then have two names and two UIDVALIDITYs, or to another account's.
+ */
+function folderDirectories(account: MaildirAccount): string[] {
+  const { maildir } = account;
   const found: string[] = [];
   for (const entry of readdirSync(maildir, { withFileTypes: true })) {
     if (!entry.name.startsWith('.') || pathOf(entry.name) === undefined) continue;
     // Any of them: what is missing is made.
-    if (
-      entry.isFile() ||
-      !['cur', 'new', FOLDER_FILE].some((part) => mayExist(`${maildir}/${entry.name}/${part}`))
-    )
+    const parts = ['cur', 'new', FOLDER_FILE].map((part) => `${maildir}/${entry.name}/${part}`);
+    if (entry.isFile() || !parts.some(mayExist)) continue;
+    if (entry.isSymbolicLink() || parts.some(isLink)) {
+      account.isUnreadable(entry.name, new LinkedFolder());
       continue;
+    }
     found.push(entry.name);
   }
   // Canonical spellings first: of two names for one path the other one is left alone.
   return found.sort();
+}
+
+class LinkedFolder extends Error {
+  override readonly name = 'LinkedFolder';
+  readonly code = 'ELOOP';
+
+  constructor() {
+    super('a symbolic link is no folder');
+  }
 }
 
 /** One that cannot be read stays as the index has it. */
@@ -295,9 +312,16 @@ function finishRename(maildir: string): void {
   const lines = readOptional(plan)?.toString('utf8').split('\n');
   if (!lines) return;
   for (const line of lines) {
-    const [from, to] = line.split('\t');
-    if (from && to && !exists(`${maildir}/${to}/cur`))
+    const [from = '', to = ''] = line.split('\t');
+    // Whoever may write into this Maildir may not have us move other directories.
+    if (![from, to].every((dir) => dir === basename(dir) && pathOf(dir) !== undefined)) continue;
+    if (exists(`${maildir}/${to}/cur`)) continue;
+    try {
       renameIfThere(`${maildir}/${from}`, `${maildir}/${to}`);
+    } catch (error) {
+      // Something is in the way that was not there when it was planned: the folder keeps its old name.
+      if (!IN_THE_WAY.includes(codeOf(error) ?? '')) throw error;
+    }
   }
   syncDirectory(maildir);
   unlinkIfThere(plan);
