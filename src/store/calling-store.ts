@@ -192,8 +192,8 @@ class CallingAccount implements AccountStore {
     return this.#call('mailboxes');
   }
 
-  mailbox(path: string): Promise<Mailbox | undefined> {
-    return this.#call('mailbox', { path });
+  mailbox(path: string, state: 'now' | 'known' = 'now'): Promise<Mailbox | undefined> {
+    return this.#call('mailbox', { path, state });
   }
 
   create(path: string, specialUse?: SpecialUse): Promise<Mailbox> {

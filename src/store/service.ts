@@ -271,12 +271,12 @@ export function storeService(options: OpenAccountsOptions): {
         return listMailboxes(account);
       }),
 
-    mailbox: (to: To & { readonly path: string }): Mailbox | undefined =>
+    mailbox: (to: To & { readonly path: string; readonly state: 'now' | 'known' }): Mailbox | undefined =>
       on(to, (account) => {
         account.refreshTree();
         const found = findMailbox(account, to.path);
         const folder = found && account.folders.get(found.id);
-        if (!folder) return found;
+        if (!folder || to.state === 'known') return found;
         accounts.look(account, folder);
         return findMailbox(account, to.path);
       }),

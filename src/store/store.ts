@@ -71,7 +71,8 @@ export interface AccountStore {
   readonly account: AccountId;
 
   mailboxes(): Promise<readonly Mailbox[]>;
-  mailbox(path: string): Promise<Mailbox | undefined>;
+  /** @param state 'known': counters may be behind what other programs have just done, which saves looking at the disk */
+  mailbox(path: string, state?: 'now' | 'known'): Promise<Mailbox | undefined>;
   /** Creates missing parents too. Throws 'exists', 'invalid-name', 'limit'. */
   create(path: string, specialUse?: SpecialUse): Promise<Mailbox>;
   /** Children move along. Renaming INBOX moves its messages and leaves it empty (RFC 9051 6.3.6). */

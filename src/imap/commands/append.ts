@@ -88,7 +88,7 @@ async function admit(session: ImapSession, path: string, { size, plus }: Announc
 
 /** The mailbox a message is to go to. */
 export async function destination({ store }: ImapSession, path: string): Promise<Mailbox> {
-  const mailbox = await store.mailbox(path.replace(/\/$/, ''));
+  const mailbox = await store.mailbox(path.replace(/\/$/, ''), 'known');
   if (!mailbox?.selectable) throw noSuchDestination();
   return mailbox;
 }

@@ -41,6 +41,8 @@ export function listMailboxes(account: MaildirAccount): Mailbox[] {
 }
 
 export function findMailbox(account: MaildirAccount, name: string): Mailbox | undefined {
+  const known = account.byPath.get(name);
+  if (known) return describe(account, known);
   let path: string;
   try {
     path = parsePath(name);
