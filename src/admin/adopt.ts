@@ -13,7 +13,7 @@ import {
 import { dovecotTree } from '../store/maildir/dovecot/dovecot-tree.ts';
 import type { Problem } from '../store/maildir/dovecot/inspect.ts';
 import { messageFiles } from '../store/maildir/dovecot/message-file.ts';
-import { linkedTree, stage, stagedTree } from '../store/maildir/dovecot/place.ts';
+import { isReleased, linkedTree, stage, stagedTree } from '../store/maildir/dovecot/place.ts';
 import type { Released, ReleaseOptions } from '../store/maildir/dovecot/release.ts';
 import { copyScripts, findScripts, type SieveScripts } from '../store/maildir/dovecot/sieve-scripts.ts';
 import type { DefaultFolder } from '../store/options.ts';
@@ -109,7 +109,7 @@ export function planAdoption(wish: AdoptionWish, clock: Clock): AdoptionPlan {
     uidl: tree.uidl.text,
     sieve: { ...findScripts(tree.path), to: join(directory, 'sieve') },
   };
-  if (isAdopted(directory, tree.path))
+  if (isInPlace(directory, tree.path) && !isReleased(directory))
     return { ...frame, folders: [], subscriptions: null, keptUidls: 0, problems: [], state: 'adopted' };
   const looker = { now: clock.now().getTime(), uid: process.getuid?.() ?? 0, pid: process.pid };
   const plan = planTree(tree, looker);
@@ -132,7 +132,10 @@ export async function adopt(
     now: clock.now().getTime(),
     ...(progress && { progress }),
   });
-  if (stagedTree(directory) === undefined) stage(directory, tree.path, wish.mode);
+  // One that was released lies where it shall be, or goes from there.
+  const stays =
+    isInPlace(directory, tree.path) && (wish.mode === 'link' || linkedTree(directory) === undefined);
+  if (!stays && stagedTree(directory) === undefined) stage(directory, tree.path, wish.mode);
   copyScripts(scripts, join(directory, 'sieve'));
   const mailboxes = await admin.place(wish.account);
   return { ...done, mailboxes: mailboxes.filter(({ selectable }) => selectable) };
@@ -152,7 +155,8 @@ function treeOf(wish: AdoptionWish, directory: string): TreeWish {
   };
 }
 
-function isAdopted(directory: string, path: string): boolean {
+/** The path is the account's Maildir already, itself or by a link. */
+function isInPlace(directory: string, path: string): boolean {
   const maildir = statSync(join(directory, 'Maildir'), { throwIfNoEntry: false });
   return maildir !== undefined && realpathSync(join(directory, 'Maildir')) === path;
 }
@@ -167,7 +171,8 @@ function standing(
   const found: Problem[] = [];
   const say = (count: number, text: string): void =>
     void found.push({ weight: 'stops', mailbox: '', count, text });
-  const messages = messagesOf(join(directory, 'Maildir'));
+  const inPlace = isInPlace(directory, path);
+  const messages = inPlace ? 0 : messagesOf(join(directory, 'Maildir'));
   if (messages > 0) {
     const where = linkedTree(directory);
     say(
@@ -182,7 +187,7 @@ function standing(
       `the data directory belongs to uid ${data.uid}, and this is uid ${uid}: run this as the user Facteur runs as`,
     );
   const staged = stagedTree(directory);
-  if (data && path !== staged && `${path}/`.startsWith(`${realpathSync(dataDir)}/`))
+  if (data && path !== staged && !inPlace && `${path}/`.startsWith(`${realpathSync(dataDir)}/`))
     say(1, 'it lies in the data directory, so it is the mail of an account here already');
   if (staged !== undefined && path !== staged)
     say(1, `another tree lies in ${staged}, left by an adoption that was stopped: finish that one first`);

@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import {
   type Adopted,
@@ -23,12 +24,14 @@ command finishes it.
 --control DIR    where mail_location says CONTROL=DIR
 `;
 
-export const RELEASE_USAGE = `facteur release ADDRESS [--control DIR] [--json]
+export const RELEASE_USAGE = `facteur release ADDRESS [--keep] [--control DIR] [--json]
 
 Writes dovecot-uidlist, dovecot-keywords, dovecot-uidvalidity and subscriptions into the account's Maildir, so that
 Dovecot takes it with the same UIDs, keywords and POP3 unique ids, and removes Dovecot's index files, which it makes
-again. The account goes on as before; to hand it over, disable it first (facteur account disable ADDRESS).
+again. From then on the mail is Dovecot's: nobody can log in here, and what arrives waits in the queue, until "facteur
+adopt" takes it back or the account is removed.
 
+--keep           write the files, but go on serving the account: for a Dovecot that only reads
 --control DIR    where Dovecot's mail_location says CONTROL=DIR
 `;
 
@@ -93,17 +96,26 @@ export async function runRelease(args: readonly string[], world: AdoptionWorld):
   const { values, positionals } = parseArgs({
     args: [...args],
     allowPositionals: true,
-    options: { account: { type: 'string' }, control: { type: 'string' }, json: { type: 'boolean' } },
+    options: {
+      account: { type: 'string' },
+      keep: { type: 'boolean' },
+      control: { type: 'string' },
+      json: { type: 'boolean' },
+    },
   });
   const [address = values.account, ...rest] = positionals;
   if (address === undefined) throw new UsageError('which account? such as alice@example.org');
   if (rest.length > 0) throw new UsageError(`unexpected argument "${rest[0]}"`);
   const account = world.account(address);
-  const options = { uidl: world.uidl, control: values.control ?? null };
+  const options = {
+    uidl: world.uidl,
+    control: values.control === undefined ? null : resolve(values.control),
+    after: values.keep ? 'serve' : 'hand-over',
+  } as const;
   const done = await world.withAdmin((admin) => admin.release(account, options));
   if (values.json) world.io.out(`${JSON.stringify({ account, ...done })}\n`);
   else
-    world.io.out(`${account}: ${done.messages} messages in ${done.folders} folders are ready for Dovecot
+    world.io.out(`${account}: ${done.messages} messages in ${done.folders} folders are ready for Dovecot${values.keep ? '' : ', and closed here'}
   tree       ${done.path}
   removed    ${done.removed} index files of Dovecot's; it makes them again
              (with INDEX= in mail_location: remove the account's directory there yourself)

@@ -59,7 +59,10 @@ export function adoptionCalls(accounts: OpenAccounts, others: () => Promise<void
         const work = releasing(account, options);
         for (;;) {
           const { value, done } = work.next();
-          if (done) return value;
+          if (done) {
+            if (options.after === 'hand-over') accounts.handOver(id);
+            return value;
+          }
           await turn();
         }
       }),

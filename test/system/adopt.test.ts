@@ -135,14 +135,20 @@ step('Dovecot reads the tree while Facteur serves it, and harms nothing', async 
 
 step('after changes in Facteur and the return, no client transfers anything', async () => {
   for (const account of [ALICE, BOB]) await change(account);
+  // Which marks as seen what it fetched.
+  expect(fetchPop3(ALICE)).toBe(1);
+  expect(fetchPop3(BOB)).toBe(1);
   expect(sync('all')).toBeGreaterThan(0);
   sync('all');
   expect(sync('all')).toBe(0);
-  expect(fetchPop3(ALICE)).toBe(1);
-  expect(fetchPop3(BOB)).toBe(1);
   const now = await snapshots();
   expect(now).not.toEqual(before);
   ok('release', ALICE);
+  const session = Lines.plain(pop3);
+  await session.reply();
+  await session.ask(`USER ${ALICE}`);
+  expect(await session.ask(`PASS ${PASSWORD}`)).toMatch(/^-ERR \[SYS\/TEMP\]/);
+  session.close();
   expect(await daemon?.ended(0)).toBeUndefined();
   daemon?.kill('SIGTERM');
   expect(await daemon?.ended(20_000)).toBe(0);
@@ -164,18 +170,14 @@ step('and from there it comes again', async () => {
   sync('all');
   before = await snapshots();
   await dovecot.stop();
-  // The link is still there: what Dovecot did is what another program did.
-  daemon = await Daemon.start(at);
-  await snapshots();
-  daemon.kill('SIGTERM');
-  await daemon.ended(20_000);
-  rmSync(join(at.dir, 'data/mail'), { recursive: true });
   ok('adopt', dovecot.maildir(ALICE), '--account', ALICE, '--move');
   ok('adopt', dovecot.maildir(BOB), '--account', BOB, '--uidl', '%f');
   expect(existsSync(dovecot.maildir(ALICE))).toBe(false);
   daemon = await Daemon.start(at);
-  expect(await snapshots()).toEqual(before);
+  // UIDs that were reserved in the first stay are not given any more: UIDNEXT may be higher.
+  expect(withoutNext(await snapshots())).toEqual(withoutNext(before));
   expect(sync('all')).toBe(0);
+  expect(ok('adopt', dovecot.maildir(BOB), '--account', BOB)).toContain('already');
   expect(fetchPop3(ALICE)).toBe(0);
 });
 
@@ -343,6 +345,10 @@ async function snapshot(account: string, imapPort: number, pop3Port: number): Pr
     const subscribed = listed.filter((box) => box.subscribed).map(({ path }) => path);
     return { subscribed: subscribed.sort(), uidls, boxes };
   });
+}
+
+function withoutNext(snapshots: object): unknown {
+  return JSON.parse(JSON.stringify(snapshots, (key, value) => (key === 'uidNext' ? undefined : value)));
 }
 
 function clientFiles(): Record<string, string> {

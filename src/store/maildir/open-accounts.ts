@@ -399,7 +399,7 @@ export class OpenAccounts {
   /** Somebody else has the tree from now on: nobody can open the account until it is adopted again. */
   handOver(id: AccountId): void {
     markReleased(`${this.#options.directory}/${accountDirectory(id)}`);
-    this.unwatch(id);
+    this.#unwatchNow(id, null);
     this.#close(id);
   }
 

@@ -1,7 +1,7 @@
 import { existsSync, lstatSync, mkdirSync, readlinkSync, renameSync, symlinkSync, unlinkSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { StoreError } from '../../store.ts';
-import { DIRECTORY_MODE, exists, syncDirectory } from '../disk.ts';
+import { DIRECTORY_MODE, exists, syncDirectory, unlinkIfThere, writeDurably } from '../disk.ts';
 import { removeIndex } from '../index.ts';
 
 /**
@@ -9,6 +9,17 @@ import { removeIndex } from '../index.ts';
  * where it lies, or the tree itself, renamed), and takes the place of `Maildir` in the thread that owns the account.
  */
 const STAGED = 'Maildir.adopting';
+/** In the account's directory: the tree is somebody else's for the time being. */
+const RELEASED = 'released';
+
+/** Durably: nobody opens the account any more, as two who give UIDs would give one twice. */
+export function markReleased(directory: string): void {
+  writeDurably(directory, RELEASED, 'released to Dovecot; "facteur adopt" takes it back\n');
+}
+
+export function isReleased(directory: string): boolean {
+  return exists(`${directory}/${RELEASED}`);
+}
 
 /** Durably. `link`: the tree stays where it is. `move`: it is renamed. Throws 'invalid-name' on another file system. */
 export function stage(directory: string, tree: string, mode: 'link' | 'move'): void {
@@ -49,11 +60,14 @@ export function stagedTree(directory: string): string | undefined {
 export function takePlace(directory: string, setAside: (path: string) => void): void {
   const staged = `${directory}/${STAGED}`;
   const maildir = `${directory}/Maildir`;
-  if (!exists(staged)) throw new StoreError('not-found', 'There is no tree to adopt');
-  if (lstatSync(maildir, { throwIfNoEntry: false })) setAside(maildir);
-  removeIndex(`${directory}/index.sqlite`);
-  renameSync(staged, maildir);
+  if (exists(staged)) {
+    if (lstatSync(maildir, { throwIfNoEntry: false })) setAside(maildir);
+    removeIndex(`${directory}/index.sqlite`);
+    renameSync(staged, maildir);
+  } else if (isReleased(directory)) removeIndex(`${directory}/index.sqlite`);
+  else throw new StoreError('not-found', 'There is no tree to adopt');
   syncDirectory(directory);
+  if (unlinkIfThere(`${directory}/${RELEASED}`)) syncDirectory(directory);
 }
 
 /** Where a tree lies that stayed in its place; undefined when it lies in the data directory. */

@@ -1,6 +1,7 @@
 import { mkdirSync, readdirSync, realpathSync } from 'node:fs';
 import { parseUidlFormat, type UidlFormat } from '../../uidl-format.ts';
 import type { MaildirAccount } from '../account.ts';
+import { catchUp } from '../background.ts';
 import { DIRECTORY_MODE, exists, unlinkIfThere, writeDurably } from '../disk.ts';
 import { parseBase } from '../file-name.ts';
 import type { Folder } from '../folder.ts';
@@ -23,6 +24,8 @@ export interface ReleaseOptions {
   readonly uidl: string;
   /** `CONTROL=` of Dovecot's mail_location; null is the tree itself. */
   readonly control: string | null;
+  /** `hand-over`: from now on the account is closed, until it is adopted again. `serve`: it goes on. */
+  readonly after: 'hand-over' | 'serve';
 }
 
 export interface Released {
@@ -40,43 +43,73 @@ export interface Released {
 const PIECE = 500;
 
 export function* releasing(account: MaildirAccount, options: ReleaseOptions): Generator<void, Released> {
-  const control = options.control ?? account.maildir;
-  const folders = [...account.byPath.values()];
-  let messages = 0;
-  let removed = 0;
-  for (const folder of folders) {
-    const directory = account.directoryOf(folder);
-    const target = controlOf(folder, directory, options.control);
-    const uidls = folder.dir === '' ? uidlsOf(account, folder, options.uidl) : undefined;
-    const entries = entriesOf(account, folder, target, uidls);
-    const counted = counting(entries, (count) => {
-      messages += count;
-    });
-    yield* writingUidlist(
-      target,
-      { uidValidity: folder.uidValidity, uidNext: folder.uidNext, fields: headerFields(target) },
-      counted,
-    );
-    if (folder.keywords.some((keyword) => keyword !== '') || exists(`${target}/${KEYWORDS_FILE}`))
-      writeDurably(target, KEYWORDS_FILE, formatKeywords(folder.keywords));
-    for (const name of readdirSync(directory))
-      if (/^dovecot\.(list\.)?index/.test(name) && unlinkIfThere(`${directory}/${name}`)) removed++;
+  const written = new Map<Folder, Written>();
+  for (const folder of [...account.byPath.values()]) {
+    written.set(folder, yield* releaseFolder(account, folder, options));
     yield;
   }
+  // What changed while others had their turn is written again, now without them.
+  while (account.behind) catchUp(account);
+  for (const folder of account.byPath.values()) {
+    const before = written.get(folder);
+    if (before?.modSeq !== folder.modSeq || before.uidNext !== folder.uidNext || before.dir !== folder.dir)
+      written.set(folder, run(releaseFolder(account, folder, options)));
+  }
+  const folders = [...account.byPath.values()];
   const highest = folders.reduce(
     (most, { uidValidity }) => Math.max(most, uidValidity),
     account.lastUidValidity,
   );
+  const control = options.control ?? account.maildir;
   writeLastUidValidity(control, highest);
   account.saveSubscriptions();
-  if (control !== account.maildir) writeSubscriptions(control, account.subscriptions);
+  if (options.control !== null) writeSubscriptions(control, account.subscriptions);
+  const all = folders.flatMap((folder) => written.get(folder) ?? []);
   return {
     path: realpathSync(account.maildir),
     folders: folders.length,
-    messages,
-    removed,
+    messages: all.reduce((sum, { messages }) => sum + messages, 0),
+    removed: all.reduce((sum, { removed }) => sum + removed, 0),
     modSeq: folders.reduce((most, { modSeq }) => Math.max(most, modSeq), 0),
   };
+}
+
+/** A folder's files as Dovecot will find them, and as of when. */
+interface Written {
+  readonly dir: string;
+  readonly modSeq: number;
+  readonly uidNext: number;
+  readonly messages: number;
+  readonly removed: number;
+}
+
+function* releaseFolder(
+  account: MaildirAccount,
+  folder: Folder,
+  options: ReleaseOptions,
+): Generator<void, Written> {
+  const { dir, modSeq, uidNext, uidValidity } = folder;
+  const directory = account.directoryOf(folder);
+  const target = controlOf(folder, directory, options.control);
+  const uidls = dir === '' ? uidlsOf(account, folder, options.uidl) : undefined;
+  let messages = 0;
+  const entries = counting(entriesOf(account, folder, target, uidls), (count) => {
+    messages = count;
+  });
+  yield* writingUidlist(target, { uidValidity, uidNext, fields: headerFields(target) }, entries);
+  if (folder.keywords.some((keyword) => keyword !== '') || exists(`${target}/${KEYWORDS_FILE}`))
+    writeDurably(target, KEYWORDS_FILE, formatKeywords(folder.keywords));
+  let removed = 0;
+  for (const name of readdirSync(directory))
+    if (/^dovecot\.(list\.)?index/.test(name) && unlinkIfThere(`${directory}/${name}`)) removed++;
+  return { dir, modSeq, uidNext, messages, removed };
+}
+
+function run<T>(work: Generator<void, T>): T {
+  for (;;) {
+    const { value, done } = work.next();
+    if (done) return value;
+  }
 }
 
 function controlOf({ dir }: Folder, directory: string, control: string | null): string {
