@@ -31,12 +31,21 @@ export function claimDataDir(dir: string): () => void {
     );
   try {
     checkVersion(dir);
-    writeFileSync(join(dir, 'pid'), `${process.pid}\n`);
+    notePid(dir);
   } catch (error) {
     release();
     throw error;
   }
   return release;
+}
+
+/** Only for the message that another process is running: on a full disk it goes without. */
+function notePid(dir: string): void {
+  try {
+    writeFileSync(join(dir, 'pid'), `${process.pid}\n`);
+  } catch (error) {
+    if (!isDiskFull(error)) throw error;
+  }
 }
 
 /** Makes the data directory where it is missing. Throws DataDirError. */

@@ -1,9 +1,10 @@
+import { statfsSync } from 'node:fs';
 import { mkdir, readdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Clock } from '../lib/clock.ts';
 import type { DurableFiles } from '../lib/durable-file.ts';
 import type { Logger } from '../lib/logger.ts';
-import { isCorruption } from '../lib/sqlite.ts';
+import { isCorruption, isDiskFull } from '../lib/sqlite.ts';
 import { Entry } from './entry.ts';
 import { Journal, type JournalRecord } from './journal.ts';
 import { Live } from './live.ts';
@@ -29,6 +30,8 @@ export interface RecoveryDeps {
   readonly files: DurableFiles;
 }
 
+/** With less (bytes) no database can be opened: its -wal and -shm need as much. */
+const MIN_ROOM = 128 * 1024;
 /** Changed messages held in memory during replay. */
 const MAX_REPLAYED = 5000;
 
@@ -50,11 +53,30 @@ export async function recover(
   try {
     return await attempt(path, options, deps, ids);
   } catch (error) {
+    if (isDiskFull(error) || hasNoRoom(directory)) return inMemory(error, options, deps, ids);
     if (!isCorruption(error)) throw error;
     log.error({ err: error }, 'the queue index was damaged and is made anew from the journal');
     QueueIndex.remove(path);
     return attempt(path, options, deps, ids);
   }
+}
+
+/**
+ * On a full disk the index cannot be written, perhaps not even opened: it is made anew in memory, from all of the
+ * journal. What was accepted is delivered where there is room, new mail waits outside, and the next start reads more of
+ * the journal than usual.
+ */
+function inMemory(
+  error: unknown,
+  options: RecoveryOptions,
+  deps: RecoveryDeps,
+  ids: QueueIds,
+): Promise<QueueParts> {
+  deps.log.error(
+    { err: error },
+    'no room on the disk: the queue index is kept in memory until the next start',
+  );
+  return attempt(':memory:', options, deps, ids);
 }
 
 async function attempt(
@@ -75,6 +97,12 @@ async function attempt(
     for (const journal of opened) await journal.close();
     throw error;
   }
+}
+
+/** SQLite has many words for it, one for each of its files. */
+function hasNoRoom(directory: string): boolean {
+  const { bavail, bsize } = statfsSync(directory);
+  return bavail * bsize < MIN_ROOM;
 }
 
 async function agree(
