@@ -1,5 +1,5 @@
 import { AT, type PackedMessages, packRows, STRIDE } from '../packed-messages.ts';
-import type { FlagChange } from '../store.ts';
+import { type FlagChange, StoreError } from '../store.ts';
 import type { MaildirAccount } from './account.ts';
 import { bitsOf, SEEN } from './flags.ts';
 import type { Folder } from './folder.ts';
@@ -106,15 +106,21 @@ export function claimRecent(account: MaildirAccount, folder: Folder): number {
     .prepare<[number]>('SELECT count(*) FROM messages WHERE place = 0 AND id BETWEEN ? AND ?')
     .get(folder.firstId, folder.lastId);
   if (first === folder.uidNext && !fresh?.[0]) return first;
-  account.write('later', [folder], () => {
-    folder.firstRecent = folder.uidNext;
-    index
-      .prepare(
-        'INSERT INTO pending SELECT id, 1 FROM messages WHERE place = 0 AND id BETWEEN ? AND ? ' +
-          'ON CONFLICT DO UPDATE SET cur = 1',
-      )
-      .run(folder.firstId, folder.lastId);
-  });
+  try {
+    account.write('later', [folder], () => {
+      folder.firstRecent = folder.uidNext;
+      index
+        .prepare(
+          'INSERT INTO pending SELECT id, 1 FROM messages WHERE place = 0 AND id BETWEEN ? AND ? ' +
+            'ON CONFLICT DO UPDATE SET cur = 1',
+        )
+        .run(folder.firstId, folder.lastId);
+    });
+  } catch (error) {
+    // On a full disk people read their mail all the same; the next session hears of it as recent once more.
+    if (!(error instanceof StoreError && error.kind === 'disk-full')) throw error;
+    return first;
+  }
   account.behind = true;
   return first;
 }
