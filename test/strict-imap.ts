@@ -38,6 +38,7 @@ export class StrictImap {
   /** Below this many octets there is nothing new to find. */
   #wanted = 1;
   #tags = 0;
+  #lost = false;
   #continued: (() => void) | undefined;
   greeted = false;
 
@@ -49,6 +50,7 @@ export class StrictImap {
       if (this.#length >= this.#wanted) this.#read();
     });
     const failed = (error?: Error): void => {
+      this.#lost = true;
       for (const { reject } of this.#asked.splice(0)) reject(error ?? new Error('the connection ended'));
     };
     this.#socket.on('error', failed);
@@ -64,6 +66,7 @@ export class StrictImap {
 
   /** Commands may be given without waiting for the answer to the one before. */
   ask(command: string): Promise<Answer> {
+    if (this.#lost) throw new Error(`the connection has ended: ${command}`);
     const tag = `t${++this.#tags}`;
     this.#socket.write(`${tag} ${command}\r\n`, 'latin1');
     return new Promise((resolve, reject) => {

@@ -100,6 +100,8 @@ export class FetchedMessage {
     for (let attempt = 1; ; attempt++) {
       try {
         const raw: RawMessage = await store.raw(id, this.message.uid);
+        // Another program wrote into its file: what was said of it just now is not true of these bytes.
+        if (raw.size !== this.message.size) throw new StoreError('expunged', 'the message was changed');
         return await begun(raw.read(span));
       } catch (error) {
         if (error instanceof StoreError || attempt === ATTEMPTS) throw error;

@@ -1,7 +1,8 @@
-import { closeSync, openSync, readSync } from 'node:fs';
+import { closeSync, constants, readSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { type Piece, readPieces } from '../lib/pieces.ts';
 import type { RawMessage } from '../mail/raw-message.ts';
+import { openRegular } from './maildir/disk.ts';
 import { crlfStream, toCrlf } from './maildir/line-ends.ts';
 import { StoreError } from './store.ts';
 
@@ -16,6 +17,8 @@ export interface Located {
 /** Names change with flags; more often than this between two looks they do not. */
 const ATTEMPTS = 5;
 const CHUNK = 64 * 1024;
+/** A pipe that somebody put in its place must not keep a thread waiting, nor a link lead elsewhere. */
+const READ_REGULAR = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
 /**
  * A message in a Maildir. Its file may be renamed at any time: whoever opens it and does not find it asks where it is
@@ -52,7 +55,7 @@ export class StoredMessage implements RawMessage {
         return;
       }
       try {
-        const file = await open(path, 'r');
+        const file = await open(path, READ_REGULAR);
         try {
           const from = lf ? 0 : span.start;
           const chunks = chunksOf(file, from, lf ? Number.POSITIVE_INFINITY : span.end);
@@ -90,7 +93,7 @@ async function* chunksOf(
 }
 
 function wholeConverted(path: string): Uint8Array {
-  const fd = openSync(path, 'r');
+  const fd = openRegular(path);
   try {
     const chunks: Uint8Array[] = [];
     let previous = 0;
