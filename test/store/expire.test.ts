@@ -2,10 +2,11 @@ import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, utimesSync, w
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { AccountId } from '../../src/directory/directory.ts';
+import { openSqlite } from '../../src/lib/sqlite.ts';
 import { DailyWalk } from '../../src/store/daily-walk.ts';
 import { MaildirStore } from '../../src/store/maildir-store.ts';
 import { storeOptions } from '../../src/store/options.ts';
-import type { AccountStore, Change, MailboxId } from '../../src/store/store.ts';
+import type { AccountStore, Change, MailboxId, ModSeq, Uid } from '../../src/store/store.ts';
 import { ManualClock } from '../clock.ts';
 import { recordingLog } from '../tls/log.ts';
 import { alice, message, temporaryDirectory } from './surroundings.ts';
@@ -180,6 +181,35 @@ describe('once a day', () => {
     expect(await store.keepHouse(alice)).toBe('kept');
     expect(readdirSync(home('Maildir/tmp'))).toEqual(['young']);
     await expect.poll(() => readdirSync(home('Maildir')).filter((name) => name.startsWith('..'))).toEqual([]);
+  });
+
+  test('tombstones beyond 50,000 go, the oldest first; who asks for them is told of all that is gone', async () => {
+    const inbox = await id('INBOX');
+    await append('INBOX');
+    await account.expunge(inbox, [1 as Uid]);
+    const since = (await account.mailbox('INBOX'))?.highestModSeq as ModSeq;
+    await append('INBOX');
+    await account.expunge(inbox, [2 as Uid]);
+    await store.close();
+    // As if 60,000 had been expunged one by one in between.
+    const db = openSqlite(home('index.sqlite'), { durability: 'normal' });
+    const [first] = db.prepare<[], { id: number }>('SELECT id FROM tombstones ORDER BY id').all();
+    const base32 = (first?.id ?? 0) - 1;
+    db.exec(`WITH RECURSIVE n(i) AS (SELECT 3 UNION ALL SELECT i + 1 FROM n WHERE i < 60000)
+      INSERT INTO tombstones SELECT ${base32} + i, ${since} FROM n WHERE i <= 9999
+      UNION ALL SELECT ${base32} + i, ${since} + 1 FROM n WHERE i > 9999`);
+    db.close();
+    await open();
+    expect((await account.vanished(inbox, since)).length).toBeGreaterThan(50_000);
+    await store.keepHouse(alice);
+    expect(await account.vanished(inbox, since)).toEqual([1, 2]);
+    await store.close();
+    const after = openSqlite(home('index.sqlite'), { durability: 'normal' });
+    expect(after.prepare<[], { n: number }>('SELECT count(*) AS n FROM tombstones').get()?.n).toBeLessThan(
+      50_001,
+    );
+    after.close();
+    await open();
   });
 
   test('accounts without mail are not made', async () => {

@@ -726,6 +726,28 @@ export function mailStoreContract(name: string, make: () => Promise<Implementati
       expect(changes).toHaveLength(heard);
     });
 
+    test('a watch of one mailbox hears of that one, its end included, and of no other', async () => {
+      const box = await account.create('watched');
+      const other = await account.create('other');
+      const changes: Change[] = [];
+      const stop = account.watch((change) => changes.push(change), box.id);
+      await append('a', [], box.id);
+      await append('b', [], other.id);
+      await append('c');
+      await account.move(other.id, [1 as Uid], box.id);
+      await account.rename(box.id, 'still watched');
+      await account.delete(other.id);
+      await account.delete(box.id);
+      expect(changes.map((change) => (change.type === 'mailbox' ? change.what : change.type))).toEqual([
+        'added',
+        'added',
+        'renamed',
+        'deleted',
+      ]);
+      expect(changes.every((change) => change.mailbox === box.id)).toBe(true);
+      stop();
+    });
+
     test('a removed account begins anew', async () => {
       await append('x');
       await store.remove(account.account);

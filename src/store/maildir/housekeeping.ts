@@ -19,6 +19,9 @@ const TMP_AGE = 36 * 3_600_000;
 /** Tombstones kept in each folder; who asks further back is told of all UIDs that are not there. */
 const MAX_TOMBSTONES = 50_000;
 
+/** Rows in one step. */
+const STEP = 5000;
+
 export interface Chores {
   readonly settings: Pick<StoreSettings, 'rememberKeys' | 'expire'>;
   /** Removes a directory without keeping anybody waiting. */
@@ -43,35 +46,62 @@ export function* keepHouse(account: MaildirAccount, { settings, discard }: Chore
   const began = account.now();
   for (const name of readdirSync(account.maildir))
     if (name.startsWith('..facteur-')) discard(`${account.maildir}/${name}`);
-  account.write('later', [], () =>
-    account.index.prepare('DELETE FROM deliveries WHERE at < ?').run(began - settings.rememberKeys),
-  );
+  while (forgetKeys(account, began - settings.rememberKeys) === STEP) yield;
   yield;
   for (const { mailbox } of [...account.folders.values()]) {
     const folder = account.folders.get(mailbox);
     if (!folder) continue;
     cleanTmp(`${account.directoryOf(folder)}/tmp`, began);
-    forgetTombstones(account, folder);
     yield;
+    yield* forgetTombstones(account, folder);
   }
   const expired = yield* expireMail(account, settings.expire, 'remove');
   if (Object.keys(expired).length > 0) account.log.info({ expired }, 'expired mail removed');
   writeFileSync(`${account.directory}/${HOUSEKEPT_FILE}`, `${began}\n`, { mode: 0o600 });
 }
 
-function forgetTombstones(account: MaildirAccount, folder: Folder): void {
-  const oldest = account.index
-    .prepare<[id: number, modSeq: number]>(
-      'SELECT id, modseq FROM tombstones WHERE id BETWEEN ? AND ? ORDER BY modseq DESC LIMIT 1 OFFSET ?',
-    )
-    .get(folder.firstId, folder.lastId, MAX_TOMBSTONES);
-  if (!oldest) return;
-  account.write('later', [folder], () => {
-    folder.vanishedFloor = Math.max(folder.vanishedFloor, oldest[1]);
-    account.index
-      .prepare('DELETE FROM tombstones WHERE id BETWEEN ? AND ? AND modseq <= ?')
-      .run(folder.firstId, folder.lastId, oldest[1]);
+/** How many of a step's number there were. */
+function forgetKeys(account: MaildirAccount, before: number): number {
+  return account.write('later', [], () => {
+    const some = 'SELECT key FROM deliveries WHERE at < ? LIMIT ?';
+    return account.index.prepare(`DELETE FROM deliveries WHERE key IN (${some})`).run(before, STEP).changes;
   });
+}
+
+function* forgetTombstones(account: MaildirAccount, folder: Folder): Generator<void> {
+  const { index } = account;
+  const isThere = (): boolean => account.folders.get(folder.mailbox) === folder;
+  const range = [folder.firstId, folder.lastId];
+  const [count = 0] =
+    index.prepare<[number]>('SELECT count(*) FROM tombstones WHERE id BETWEEN ? AND ?').get(...range) ?? [];
+  if (count <= MAX_TOMBSTONES) return;
+  const modSeqs: number[] = [];
+  for (let from = folder.firstId; ; ) {
+    const rows = index
+      .prepare<[id: number, modSeq: number]>(
+        'SELECT id, modseq FROM tombstones WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?',
+      )
+      .all(from, folder.lastId, STEP);
+    for (const [, modSeq] of rows) modSeqs.push(modSeq);
+    const last = rows.at(-1);
+    if (!last) break;
+    from = last[0] + 1;
+    yield;
+    if (!isThere()) return;
+  }
+  const floor = modSeqs.sort((a, b) => b - a)[MAX_TOMBSTONES];
+  if (floor === undefined) return;
+  // First nobody relies on them any more, then they go.
+  account.write('later', [folder], () => {
+    folder.vanishedFloor = Math.max(folder.vanishedFloor, floor);
+  });
+  const some = 'SELECT id FROM tombstones WHERE id BETWEEN ? AND ? AND modseq <= ? LIMIT ?';
+  for (let changes = STEP; changes === STEP && isThere(); ) {
+    changes = account.write('later', [], () =>
+      index.prepare(`DELETE FROM tombstones WHERE id IN (${some})`).run(...range, floor, STEP),
+    ).changes;
+    yield;
+  }
 }
 
 function cleanTmp(directory: string, now: number): void {

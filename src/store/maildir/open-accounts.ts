@@ -149,7 +149,9 @@ export class OpenAccounts {
   async keepHouse(id: AccountId, others: () => Promise<void>): Promise<'kept' | 'nothing'> {
     const { directory, settings, clock } = this.#options;
     const own = `${directory}/${accountDirectory(id)}`;
-    if (!exists(`${own}/Maildir`) || !isHouseworkDue(own, clock.now().getTime())) return 'nothing';
+    // What another server uses now is not ours to clean.
+    if (!exists(`${own}/Maildir`) || isReleased(own)) return 'nothing';
+    if (!isHouseworkDue(own, clock.now().getTime())) return 'nothing';
     const wasOpen = this.#open.has(id);
     const discard = (path: string): void => this.discard(path);
     try {
