@@ -130,10 +130,14 @@ export const DERIVED: readonly (readonly [table: string, columns: string])[] = [
   ['sort_keys', 'subject, sender, recipient, cc, display_from, display_to'],
 ];
 
-/** Inside a transaction. The texts themselves go behind, unless a copy has them too. */
+/**
+ * Inside a transaction. The texts themselves go behind, unless a copy has them too.
+ * @param tables 'keys': only what a search could still find; the caller sees to the rest later
+ */
 export function forgetDerived(
   index: Index,
   ids: { readonly list: string } | { readonly first: number; readonly last: number },
+  tables: 'all' | 'keys' = 'all',
 ): void {
   const [where, values] =
     'list' in ids
@@ -142,7 +146,9 @@ export function forgetDerived(
   index
     .prepare(`INSERT OR IGNORE INTO forgotten SELECT doc FROM keys WHERE id ${where} AND doc > 0`)
     .run(...values);
-  for (const [table] of DERIVED) index.prepare(`DELETE FROM ${table} WHERE id ${where}`).run(...values);
+  for (const [table] of DERIVED)
+    if (tables === 'all' || table === 'keys')
+      index.prepare(`DELETE FROM ${table} WHERE id ${where}`).run(...values);
 }
 
 /** A negative number of KB: what one account's index may keep in memory. */
@@ -287,10 +293,15 @@ function clearTheWay(path: string): void {
   for (const suffix of PARTS.slice(1)) unlinkIfThere(path + suffix);
 }
 
-/** Also what an index cut off in the middle of its creation looks like. */
+/**
+ * Also what an index cut off in the middle of its creation looks like, and rows that contradict each other: no
+ * constraint is ever broken by what we write into a sound one.
+ */
 export function isDamaged(error: unknown): boolean {
   const missing = error instanceof Error && /no such (table|column)/.test(error.message);
-  return missing || error instanceof StrangeIndex || isCorruption(error);
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  const contradiction = code.startsWith('SQLITE_CONSTRAINT');
+  return missing || contradiction || error instanceof StrangeIndex || isCorruption(error);
 }
 
 function migrate(db: Sqlite): void {
