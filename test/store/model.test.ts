@@ -11,7 +11,7 @@ import { alice, all, temporaryDirectory } from './surroundings.ts';
  * of each change once and in order, and QRESYNC's answer from any moment leads to what there is (RFC 7162 3.2).
  */
 
-const RUNS = 6;
+const RUNS = 4;
 const ROUNDS = 40;
 
 const closers: (() => void)[] = [];

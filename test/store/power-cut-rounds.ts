@@ -37,7 +37,9 @@ export async function powerCuts({
     const { path, remove } = temporaryDirectory();
     const disk = new RecordedDisk<Mark>(path);
     try {
-      const world = new World(maildirAt(path), random, (mark) => disk.mark(mark));
+      const world = new World(maildirAt(path, random() < 0.3 ? 'link' : 'rename'), random, (mark) =>
+        disk.mark(mark),
+      );
       await world.open();
       await world.work(rounds);
       await world.close();

@@ -114,8 +114,12 @@ export class PatientClock implements Clock {
   }
 }
 
-export function storeAt(directory: string, clock: Clock = new PatientClock()): MaildirStore {
-  const settings = storeOptions.parse({});
+export function storeAt(
+  directory: string,
+  clock: Clock = new PatientClock(),
+  delivery: 'rename' | 'link' = 'rename',
+): MaildirStore {
+  const settings = storeOptions.parse({ delivery });
   return new MaildirStore(
     { directory, settings, clock, log: silent, host: 'mx.example.org', pid: 1 },
     async () => null,
@@ -136,9 +140,9 @@ export interface WorldOptions {
 }
 
 /** A Maildir in this directory. */
-export function maildirAt(directory: string): WorldOptions {
+export function maildirAt(directory: string, delivery: 'rename' | 'link' = 'rename'): WorldOptions {
   return {
-    open: (clock) => storeAt(directory, clock),
+    open: (clock) => storeAt(directory, clock, delivery),
     maildir: join(directory, 'mail/example.org/alice/Maildir'),
   };
 }
