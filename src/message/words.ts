@@ -57,6 +57,8 @@ export function addWords(text: string, style: WordStyle, into: Set<string>): voi
 
 /** How texts that contain this folded, non-empty needle are found by their words. */
 export function wantedWords(needle: string, style: WordStyle): Wanted {
+  // Half a character is in no word.
+  if (!needle.isWellFormed()) return { conditions: [], proves: 'maybe' };
   const found = [...runs(needle, style)];
   const [only] = found;
   if (only && only.text === needle) return wholeRun(only);

@@ -97,18 +97,17 @@ export class Indexer {
     }
   }
 
-  /** What SORT, THREAD and THREADID need is there when this ends; `uids`: only of these. */
-  *complete(folder: Folder, uids?: readonly number[]): Generator<null> {
-    if (!uids) {
-      while (yield* this.#someOf(folder));
-      return;
-    }
+  /** What SORT, THREAD and THREADID need of these is there when this ends. */
+  *complete(folder: Folder, uids: readonly number[]): Generator<null> {
     const { index } = this.#account;
     const known = index.prepare('SELECT 1 FROM keys WHERE id = ?');
     const missing = uids.filter((uid) => known.get(folder.id(uid)) === undefined);
-    for (let at = 0; at < missing.length; at += BATCH) {
-      const batch = missing.slice(at, at + BATCH).filter((uid) => rowOf(index, folder, uid));
-      if (batch.length > 0) this.#write(folder, yield* this.#read(folder, batch));
+    for (let at = 0; at < missing.length; ) {
+      const batch = missing.slice(at, at + BATCH);
+      const made = yield* this.#read(folder, batch);
+      // What there was no time for comes next.
+      at += made.length;
+      this.#write(folder, made);
     }
   }
 
