@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { closeSync, fdatasyncSync, openSync, renameSync, type Stats, statSync } from 'node:fs';
+import { closeSync, fdatasyncSync, lstatSync, openSync, renameSync, type Stats } from 'node:fs';
 import type { MailboxId, SpecialUse } from '../../store.ts';
 import type { UidlFormat } from '../../uidl-format.ts';
 import { exists, FILE_MODE, isMissing, syncDirectory, unlinkIfThere, writeAll } from '../disk.ts';
@@ -92,7 +92,7 @@ function nameFiles(
   const touched = new Set<string>();
   let fresh = 0;
   for (const file of messageFiles(folder.directory)) {
-    const stats = statSync(file.path, { throwIfNoEntry: false });
+    const stats = lstatSync(file.path, { throwIfNoEntry: false });
     if (!stats?.isFile()) continue;
     const entry = listed.entryOf(file.base);
     const base = entry ? baseFor(file, stats, entry, list.uidValidity) : withoutTakenUid(file, listed, list);

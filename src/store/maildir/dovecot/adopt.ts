@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs';
 import { parsePath } from '../../mailbox-path.ts';
 import type { DefaultFolder } from '../../options.ts';
 import type { SpecialUse } from '../../store.ts';
@@ -109,6 +110,7 @@ export function adoptTree(
 
 /** The account that a tree belongs to already. */
 export function ownerOf(path: string): string | undefined {
+  if (!statSync(path, { throwIfNoEntry: false })?.isDirectory()) return undefined;
   return readOptional(`${path}/${OWNER_FILE}`)?.toString('utf8').trim();
 }
 

@@ -1,4 +1,4 @@
-import { accessSync, constants, readdirSync, statSync } from 'node:fs';
+import { accessSync, constants, lstatSync, readdirSync, statSync } from 'node:fs';
 import type { SpecialUse } from '../../store.ts';
 import { exists, readOptional } from '../disk.ts';
 import { readFolderFile } from '../folder-file.ts';
@@ -154,11 +154,12 @@ function countFiles(folder: DovecotFolder, list: Uidlist | undefined, { uid }: L
   const listed = new Listed(list ?? { uidValidity: 0, entries: [] });
   const seen = new Set<string>();
   for (const file of messageFiles(folder.directory)) {
-    const stats = statSync(file.path, { throwIfNoEntry: false });
+    const stats = lstatSync(file.path, { throwIfNoEntry: false });
     if (!stats?.isFile()) {
       count.strange++;
       continue;
     }
+    for (const letter of file.info ?? '') if (/[a-z]/.test(letter)) count.letters.add(letter);
     const base = baseOf(file.base);
     if (seen.has(base)) {
       count.doubled++;
@@ -174,7 +175,6 @@ function countFiles(folder: DovecotFolder, list: Uidlist | undefined, { uid }: L
     }
     if (disguiseOf(file, stats)) count.disguised++;
     if (!listed.entryOf(file.base)) count.unlisted++;
-    for (const letter of file.info ?? '') if (/[a-z]/.test(letter)) count.letters.add(letter);
   }
   return count;
 }
