@@ -4,7 +4,7 @@ import { isMissing, syncDirectory } from './disk.ts';
 import { removeFile } from './expunge.ts';
 import { infoOf } from './flags.ts';
 import { CUR, type Folder, NEW, type Place } from './folder.ts';
-import { SPAN } from './index.ts';
+import { forgetDerived, SPAN } from './index.ts';
 import { forgetAbandoned } from './intents.ts';
 
 /**
@@ -86,6 +86,7 @@ function remove(account: MaildirAccount, rows: readonly Removal[]): void {
   }
   account.settle();
   account.write('later', [], () => {
+    forgetDerived(account.index, { list: JSON.stringify(rows.map(([id]) => id)) });
     for (const [id] of rows) account.index.prepare('DELETE FROM removals WHERE id = ?').run(id);
   });
   for (const [id] of rows) account.removed.delete(id);

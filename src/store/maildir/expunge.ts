@@ -70,18 +70,24 @@ export function removeRows(account: MaildirAccount, folder: Folder, rows: readon
     account.index
       .prepare(`INSERT INTO removals SELECT id, base, place, info FROM messages WHERE ${where}`)
       .run(...values);
-  bury(account, folder, rows);
+  // Of many, what was worked out about them goes with their files (background.ts).
+  bury(account, folder, rows, rows.length > AT_ONCE ? 'keys' : 'all');
   account.behind = true;
 }
 
 /** Takes messages, ascending, out of the index and leaves tombstones; inside a transaction. */
-export function bury(account: MaildirAccount, folder: Folder, rows: readonly Leaving[]): void {
+export function bury(
+  account: MaildirAccount,
+  folder: Folder,
+  rows: readonly Leaving[],
+  derived: 'all' | 'keys' = 'all',
+): void {
   const { index } = account;
   folder.modSeq++;
   for (const [where, ...values] of stretchesOf(rows.map(({ id }) => id))) {
     const [one, two] = values;
-    if (typeof one === 'string') forgetDerived(index, { list: one });
-    else forgetDerived(index, { first: Number(one), last: Number(two) });
+    if (typeof one === 'string') forgetDerived(index, { list: one }, derived);
+    else forgetDerived(index, { first: Number(one), last: Number(two) }, derived);
     index.prepare(`DELETE FROM pending WHERE ${where}`).run(...values);
     index
       .prepare(`INSERT INTO tombstones SELECT id, ? FROM messages WHERE ${where}`)
