@@ -3,15 +3,20 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { AccountId } from '../../src/directory/directory.ts';
 import { rawMessage } from '../../src/mail/raw-message.ts';
+import type { SortKey } from '../../src/message/sort.ts';
+import type { ThreadAlgorithm } from '../../src/message/threads.ts';
 import {
   type AccountStore,
   type Change,
+  type EmailId,
   type Mailbox,
   type MailboxId,
   type MailStore,
+  type Message,
   type ModSeq,
   type SearchCriteria,
   StoreError,
+  type ThreadId,
   type Uid,
 } from '../../src/store/store.ts';
 import { all, bytesOf, message, temporaryDirectory } from './surroundings.ts';
@@ -676,6 +681,139 @@ export function mailStoreContract(name: string, make: () => Promise<Implementati
         const since = (await mailbox('INBOX')).highestModSeq;
         await account.setFlags(inbox, [3 as Uid], { mode: 'add', flags: ['\\Answered'] });
         expect(await found({ changedSince: since })).toEqual([3]);
+      });
+
+      test('by email id, also what was copied (RFC 8474)', async () => {
+        const sent = await mailbox('Sent');
+        await account.copy(inbox, [2 as Uid], sent.id);
+        const [, second] = await all(account.messages(inbox, [{ first: 1, last: '*' }]));
+        if (!second) throw new Error('no message');
+        expect(await found({ emailId: second.emailId })).toEqual([2]);
+        expect([...(await account.search(sent.id, { emailId: second.emailId }))]).toEqual([1]);
+        expect(await found({ emailId: 'E0' as EmailId })).toEqual([]);
+      });
+    });
+
+    describe('sort and thread', () => {
+      const put = (lines: readonly string[], day: number): Promise<Message> =>
+        account.append(
+          inbox,
+          rawMessage([Buffer.from(`${lines.join('\r\n')}\r\n\r\n${'x'.repeat(day)}\r\n`)]),
+          {
+            flags: day === 1 ? ['\\Seen'] : [],
+            internalDate: Date.UTC(2026, 0, day),
+          },
+        );
+      beforeEach(async () => {
+        await put(
+          [
+            'Subject: lunch',
+            'From: Zoe <a@example.org>',
+            'To: Ann <n@x>',
+            'Date: 4 Jan 2026 10:00:00 +0000',
+            'Message-ID: <1@x>',
+          ],
+          3,
+        );
+        await put(
+          [
+            'Subject: Re: Lunch',
+            'From: Ann <z@example.org>',
+            'To: m@x',
+            'Date: 2 Jan 2026 23:30:00 -0500',
+            'Message-ID: <2@x>',
+            'References: <1@x>',
+          ],
+          1,
+        );
+        await put(
+          [
+            'Subject: [list] agenda',
+            'From: b@example.org',
+            'Cc: Q <q@x>',
+            'Date: nonsense',
+            'Message-ID: <3@x>',
+          ],
+          2,
+        );
+        await put(
+          [
+            'Subject: re: agenda',
+            'From: =?utf-8?q?=C3=84nne?= <c@example.org>',
+            'Date: 5 Jan 2026 10:00:00 +0000',
+            'Message-ID: <4@x>',
+          ],
+          4,
+        );
+        await put(
+          ['Subject: lunch', 'Date: 1 Jan 2026 00:00:00 +0000', 'In-Reply-To: <2@x>', 'Message-ID: <5@x>'],
+          5,
+        );
+      });
+
+      test.each<[string, number[]]>([
+        ['arrival', [2, 3, 1, 4, 5]],
+        ['-arrival', [5, 4, 1, 3, 2]],
+        ['date', [5, 3, 2, 1, 4]],
+        ['-date', [4, 1, 2, 3, 5]],
+        ['size', [3, 4, 5, 1, 2]],
+        ['subject', [3, 4, 1, 2, 5]],
+        ['subject,-date', [4, 3, 1, 2, 5]],
+        ['from', [5, 1, 3, 4, 2]],
+        ['to', [3, 4, 5, 2, 1]],
+        ['cc', [1, 2, 4, 5, 3]],
+        ['displayfrom', [5, 2, 4, 3, 1]],
+        ['displayto', [3, 4, 5, 1, 2]],
+      ])('sort by %s (RFC 5256, RFC 5957)', async (named, expected) => {
+        const keys = named.split(',').map(
+          (key): SortKey => ({
+            by: key.replace('-', '') as SortKey['by'],
+            order: key.startsWith('-') ? 'descending' : 'ascending',
+          }),
+        );
+        if (named === 'size') {
+          const sizes = await all(account.messages(inbox, [{ first: 1, last: '*' }]));
+          const bySize = [...sizes].sort((a, b) => a.size - b.size || a.uid - b.uid).map(({ uid }) => uid);
+          expect(await account.sort(inbox, { all: [] }, keys)).toEqual(bySize);
+          return;
+        }
+        expect(await account.sort(inbox, { all: [] }, keys)).toEqual(expected);
+        expect(await account.sort(inbox, { not: { flag: '\\Seen' } }, keys)).toEqual(
+          expected.filter((uid) => uid !== 2),
+        );
+      });
+
+      test.each<[ThreadAlgorithm, string, string]>([
+        ['references', '3 .4 1 .2 ..5', '0 .5 .1 3 .4'],
+        ['refs', '3 1 .2 ..5 4', '5 3 1 4'],
+        ['orderedsubject', '5 .2 .1 3 .4', '5 .1 3 .4'],
+      ])('thread by %s (RFC 5256)', async (algorithm, expected, unseen) => {
+        const shown = async (criteria: SearchCriteria): Promise<string> => {
+          const { uids, levels } = await account.thread(inbox, criteria, algorithm);
+          return [...uids].map((uid, at) => '.'.repeat(levels[at] ?? 0) + uid).join(' ');
+        };
+        expect(await shown({ all: [] })).toBe(expected);
+        expect(await shown({ not: { flag: '\\Seen' } })).toBe(unseen);
+        expect(await shown({ any: [] })).toBe('');
+      });
+
+      test('thread ids: one for each thread, the same for a copy, gone with the message (RFC 8474)', async () => {
+        const uids = [1, 2, 3, 4, 5, 99] as Uid[];
+        const ids = await account.threadIds(inbox, uids);
+        expect([...ids.keys()].sort()).toEqual([1, 2, 3, 4, 5]);
+        const of = (uid: number): ThreadId | undefined => ids.get(uid as Uid);
+        expect([of(2), of(5)]).toEqual([of(1), of(1)]);
+        expect(of(4)).toBe(of(3));
+        expect(of(3)).not.toBe(of(1));
+        const wanted = of(1);
+        if (!wanted) throw new Error('no thread id');
+        expect(await account.search(inbox, { threadId: wanted })).toEqual([1, 2, 5]);
+        expect(await account.search(inbox, { not: { threadId: wanted } })).toEqual([3, 4]);
+        const sent = await mailbox('Sent');
+        await account.move(inbox, [2 as Uid], sent.id);
+        expect(await account.threadIds(sent.id, [1 as Uid])).toEqual(new Map([[1, wanted]]));
+        expect((await account.threadIds(inbox, uids)).size).toBe(4);
+        expect(await account.search(inbox, { threadId: wanted })).toEqual([1, 5]);
       });
     });
 
