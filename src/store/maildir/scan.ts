@@ -93,7 +93,8 @@ function compare(account: MaildirAccount, folder: Folder): { rows: MessageRow[];
   const known = account.index.prepare<[number, Place, string | null, string]>(
     'SELECT id, place, info, base FROM messages WHERE id BETWEEN ? AND ?',
   );
-  for (const [id, place, info, base] of known.all(folder.firstId, folder.lastId))
+  const all = known.all(folder.firstId, folder.lastId);
+  for (const [id, place, info, base] of all)
     if (!names.delete(`${place}${joinName(base, info)}`)) unmatched.push(folder.uidOf(id));
   const rows = rowsOf(account.index, folder, unmatched);
   const moved = new Set(rows.map(({ base }) => base));
@@ -101,7 +102,7 @@ function compare(account: MaildirAccount, folder: Folder): { rows: MessageRow[];
   for (const entry of names) {
     const place: Place = entry.startsWith('0') ? NEW : CUR;
     const file: Found = { ...splitName(entry.slice(1)), place };
-    const row = moved.has(file.base) ? undefined : matched(account, folder, file.base);
+    const row = all.length === 0 || moved.has(file.base) ? undefined : matched(account, folder, file.base);
     const twin = found.get(file.base) ?? row;
     if (row && twin === row && !isSameMessage(account, folder, file, row)) {
       // The name of a message that is still where it was.
