@@ -1,5 +1,6 @@
 import type { Clock } from '../lib/clock.ts';
 import type { Progress } from '../transfer/progress.ts';
+import { sparingly } from './frugal.ts';
 import type { CliIo } from './io.ts';
 
 /** How far a transfer is: a line that is written over on a terminal, or a JSON object now and then. */
@@ -13,6 +14,7 @@ export class ProgressLine {
   readonly #clock: Clock;
   readonly #form: 'line' | 'json' | 'none';
   readonly #began: number;
+  readonly #spare = sparingly();
   #told = 0;
   #shown = false;
 
@@ -24,6 +26,7 @@ export class ProgressLine {
   }
 
   tell(progress: Progress): void {
+    this.#spare(progress.messages + progress.known);
     const now = this.#clock.now().getTime();
     if (this.#form === 'none' || now - this.#told < EVERY[this.#form]) return;
     this.#told = now;

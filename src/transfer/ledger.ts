@@ -310,7 +310,8 @@ export class LedgerFolder {
     const seen = (row?.generation === this.#generation ? row.seen : 0) + 1;
     const delivered = Math.max(row?.delivered ?? 0, claim.nth + 1);
     this.#db.run(
-      'INSERT OR REPLACE INTO contents VALUES (?, ?, ?, ?, ?)',
+      `INSERT INTO contents VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE
+         SET generation = excluded.generation, seen = excluded.seen, delivered = excluded.delivered`,
       this.#id,
       content,
       this.#generation,

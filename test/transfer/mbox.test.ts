@@ -12,6 +12,7 @@ import { formatFromLine, fromLineDate } from '../../src/transfer/mbox/from-line.
 import { quoteFrom } from '../../src/transfer/mbox/quoting.ts';
 import { readMboxMessage } from '../../src/transfer/mbox/read.ts';
 import { mboxMessage } from '../../src/transfer/mbox/write.ts';
+import { asRead, corpusMessages, haveCorpus } from '../corpus.ts';
 
 let dir = '';
 beforeAll(() => {
@@ -110,7 +111,7 @@ describe('what is written is read again', () => {
         );
         expect(read(box, format).map(({ text }) => text)).toEqual(texts);
       }),
-      { numRuns: 500 },
+      { numRuns: 200 },
     );
   });
 
@@ -124,7 +125,7 @@ describe('what is written is read again', () => {
         );
         expect(read(box, 'mboxrd').map(({ text }) => text)).toEqual(texts);
       }),
-      { numRuns: 500 },
+      { numRuns: 200 },
     );
   });
 
@@ -161,6 +162,27 @@ describe('what is written is read again', () => {
       file.close();
     }
   });
+});
+
+describe.skipIf(!haveCorpus)('the corpus', () => {
+  test.each(['mboxrd', 'mboxcl', 'mboxcl2'] as const)(
+    '%s: the same octets',
+    async (format) => {
+      const texts = corpusMessages().map(({ bytes }) => asRead(bytes).toString('latin1'));
+      const box = await write(
+        texts.map((text) => ({ text })),
+        format,
+      );
+      const found = read(box, format);
+      expect(found).toHaveLength(texts.length);
+      // Only a length says that the last line of a body has no end.
+      const hasEnd = (text: string): boolean =>
+        text.endsWith('\n') || (format !== 'mboxrd' && /(?:^|\n)\r?\n/.test(text));
+      const different = texts.filter((text, at) => found[at]?.text !== (hasEnd(text) ? text : `${text}\r\n`));
+      expect(different.map((text) => text.slice(0, 200))).toEqual([]);
+    },
+    60_000,
+  );
 });
 
 describe('quoting', () => {
@@ -201,7 +223,7 @@ describe('quoting', () => {
           expect(run(chunks)).toBe(wanted);
         },
       ),
-      { numRuns: 2000 },
+      { numRuns: 1000 },
     );
   });
 });

@@ -92,7 +92,8 @@ async function measure(
     previous = chunk.at(-1) ?? previous;
   }
   for (const bytes of counter?.end() ?? []) count(bytes);
-  const lineEnd = needsCr ? '\r\n' : '\n';
+  // At the very end, too: the line end that is added must not take it in.
+  const lineEnd = needsCr || previous === CR ? '\r\n' : '\n';
   return { body: counts[lineEnd], lineEnd };
 }
 
