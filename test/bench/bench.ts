@@ -4,6 +4,10 @@
  *
  *   npm run bench -- [--rounds 2] [--runs 2] [--scale 1] [--steps intake,keepalive,outbound,startup,memory]
  *                    [--peers postfix-dovecot,postfix-virtual] [--profile]
+ *   npm run bench -- --steps store [--messages 100000] [--peers postfix-dovecot]
+ *
+ * `store` is the mail store over IMAP: a mailbox of 100,000 messages opened, listed and searched, 10,000 messages changed,
+ * APPENDs; with each the memory of the server, and how long its main loop and its store's thread were held.
  *
  * Needs root and the peers (`../shared/bench/setup-peers.sh`, run by itself the first time).
  */
@@ -12,6 +16,7 @@ import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, write
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import type { LoopDelay } from './loop-delay.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 const shared = resolve(root, '../shared/bench');
@@ -28,10 +33,21 @@ const { values: options } = parseArgs({
     runs: { type: 'string', default: '2' },
     scale: { type: 'string', default: '1' },
     steps: { type: 'string', default: 'intake,keepalive,outbound,startup,memory' },
-    peers: { type: 'string', default: 'postfix-dovecot,postfix-virtual' },
+    peers: { type: 'string' },
+    messages: { type: 'string', default: '100000' },
     profile: { type: 'boolean', default: false },
   },
 });
+
+/** One after the other on the same server, which is warm then, as servers are. */
+const STORE: readonly (readonly string[])[] = [
+  ['seed', '--n', options.messages],
+  ['imap', '--runs', '3', '--only', 'firstopen'],
+  ['imap', '--runs', '5', '--only', 'select,reselect,status,uidflags,env,bs,list,hdrs,whole1000,page'],
+  ['imap', '--runs', '3', '--only', 'search,sort'],
+  ['imap-write', '--runs', '3'],
+  ['imap-append', '--runs', '3'],
+];
 
 const STEPS: Readonly<Record<string, readonly (readonly string[])[]>> = {
   intake: [
@@ -44,6 +60,9 @@ const STEPS: Readonly<Record<string, readonly (readonly string[])[]>> = {
   memory: [['memory', '--noimap']],
 };
 
+/** Indexing 100,000 messages behind their first opening may take so long (ms). */
+const MAX_BEHIND = 180_000;
+
 interface Figure {
   readonly what: string;
   readonly [field: string]: unknown;
@@ -54,9 +73,12 @@ if (!existsSync(shared)) {
   process.exit(1);
 }
 prepare();
-const targets = ['facteur', ...options.peers.split(',').filter((name) => name !== '')];
+const peers =
+  options.peers ?? (options.steps === 'store' ? 'postfix-dovecot' : 'postfix-dovecot,postfix-virtual');
+const targets = ['facteur', ...peers.split(',').filter((name) => name !== '')];
 for (let round = 1; round <= Number(options.rounds); round++) {
   for (const step of options.steps.split(',')) {
+    if (step === 'store') for (const target of targets) await store(target, round);
     for (const command of STEPS[step] ?? []) {
       for (const target of targets) {
         for (const other of targets) bench(['down', other], 'quiet');
@@ -74,6 +96,55 @@ report();
 for (const name of readdirSync(work))
   if (/^run-\d+$/.test(name) && !home.endsWith(name))
     rmSync(join(work, name), { recursive: true, force: true });
+
+/** The table of the store for one server; what it does behind the first opening must not be measured along. */
+async function store(target: string, round: number): Promise<void> {
+  for (const other of targets) bench(['down', other], 'quiet');
+  for (const [verb = '', ...rest] of STORE) {
+    console.log(`--- round ${round}: ${[verb, ...rest].join(' ')} on ${target}`);
+    const since = Date.now();
+    bench([verb, target, ...rest], 'loud');
+    if (target !== 'facteur' || verb === 'seed') continue;
+    printThreads(since);
+    if (rest.includes('firstopen')) await untilIdle();
+  }
+  bench(['down', target], 'quiet');
+}
+
+/** Until the server's threads have had nothing to do for two seconds; prints how long that took. */
+async function untilIdle(): Promise<void> {
+  const since = Date.now();
+  for (let idle = 0, busy = cpuTime(); idle < 4 && Date.now() - since < MAX_BEHIND; ) {
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    const now = cpuTime();
+    idle = now - busy < 10 ? idle + 1 : 0;
+    busy = now;
+  }
+  const seconds = (Date.now() - since) / 1000 - 2;
+  console.log(`    indexed behind in ${seconds.toFixed(0)} s`);
+  printThreads(since);
+}
+
+/** Ticks of 10 ms. */
+function cpuTime(): number {
+  const stat = readFileSync(`/proc/${readFileSync(join(home, 'bench.pid'), 'utf8').trim()}/stat`, 'latin1');
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return Number(fields[11]) + Number(fields[12]);
+}
+
+/** What loop-delay.ts has seen since: the longest that each thread was held, and the memory. */
+function printThreads(since: number): void {
+  const longest = new Map<string, number>();
+  let memory = 0;
+  for (const line of readFileSync(join(home, 'loop'), 'utf8').trim().split('\n')) {
+    const { at, thread, held, rss } = JSON.parse(line) as LoopDelay;
+    if (at < since) continue;
+    longest.set(thread, Math.max(longest.get(thread) ?? 0, held));
+    memory = Math.max(memory, rss);
+  }
+  const held = [...longest].map(([thread, ms]) => `${thread} held ${ms.toFixed(1)} ms at most`).join(', ');
+  console.log(`    ${held}, ${(memory / 1e6).toFixed(0)} MB resident at most`);
+}
 
 /** A copy of the harness (it writes its results beside itself), our target, and our own data directory. */
 function prepare(): void {
@@ -93,17 +164,18 @@ function prepare(): void {
   const node = join(root, 'node_modules/node/bin/node');
   const run = [
     existsSync(node) ? node : process.execPath,
+    '--import',
+    join(import.meta.dirname, 'loop-delay.ts'),
     ...(options.profile ? ['--cpu-prof', `--cpu-prof-dir=${home}/profile`] : []),
   ];
   const pidFile = join(home, 'bench.pid');
+  const start = `kill -0 $(cat ${pidFile} 2>/dev/null || echo x) 2>/dev/null || { LOOP_DELAY=${home}/loop setsid ${run.join(' ')} ${root}/bin/facteur.js serve --config ${home}/facteur.yaml >> ${home}/log 2>&1 < /dev/null & echo $! > ${pidFile}; }`;
   writeFileSync(
     join(harness, 'targets/facteur.json'),
     JSON.stringify({
       name: 'facteur',
       title: 'Facteur',
-      start: [
-        `kill -0 $(cat ${pidFile} 2>/dev/null || echo x) 2>/dev/null || { setsid ${run.join(' ')} ${root}/bin/facteur.js serve --config ${home}/facteur.yaml >> ${home}/log 2>&1 < /dev/null & echo $! > ${pidFile}; }`,
-      ],
+      start: [start],
       stop: [
         `kill $(cat ${pidFile}) 2>/dev/null && while kill -0 $(cat ${pidFile}) 2>/dev/null; do sleep 0.1; done; rm -f ${pidFile}; true`,
       ],
@@ -125,7 +197,8 @@ function prepare(): void {
       maildir: `${home}/data/mail/bench.test/%u/Maildir`,
       folderPattern: '.%f',
       mailOwner: 0,
-      resetIndex: `rm -f ${home}/data/mail/bench.test/%u/index.sqlite*`,
+      // A running server keeps the file it has open: what is asked is how a start without it goes.
+      resetIndex: `kill $(cat ${pidFile}) && while kill -0 $(cat ${pidFile}) 2>/dev/null; do sleep 0.1; done; rm -f ${home}/data/mail/bench.test/big/index.sqlite*; ${start}; while ! (exec 3<>/dev/tcp/127.0.0.1/18843) 2>/dev/null; do sleep 0.1; done`,
     }),
   );
 }
@@ -145,7 +218,7 @@ function configuration(): string {
   return `hostname: mail.bench.test
 dataDir: ./data
 mynetworks: [127.0.0.0/8]
-auth: { allowPlaintextFrom: [127.0.0.0/8] }
+auth: { allowPlaintextFrom: [127.0.0.0/8], defaultDomain: bench.test }
 delivery: { relayhost: "[127.0.0.1]:18999" }
 listeners:
   smtp: [{ host: 127.0.0.1, port: 18825 }]
@@ -184,6 +257,9 @@ function report(): void {
   for (const what of cases) {
     console.log(`\n${what}`);
     for (const field of [
+      'ms',
+      'per_s',
+      'server_cpu_ms',
       'accept_s',
       'e2e_s',
       'relay_s',
