@@ -107,6 +107,17 @@ describe('warnings', () => {
     expect(await warnings()).toHaveLength(1);
   });
 
+  test('a copy crosses thresholds too; several at once are one mail, and each resource has its own', async () => {
+    await open({ storage: 10_000, messages: 20 });
+    await account.append(inbox, sized(4800), DATE);
+    await account.copy(inbox, [1 as Uid], inbox);
+    expect(told()).toEqual(['storage 95']);
+    await account.expunge(inbox, [1 as Uid]);
+    for (let i = 0; i < 14; i++) await account.append(inbox, message(''), DATE);
+    expect(told()).toEqual(['storage 95', 'messages 80']);
+    expect((await warnings()).sort()).toEqual(['Your mailbox is 80 % full', 'Your mailbox is 95 % full']);
+  });
+
   test('none where they are switched off, nor without a limit', async () => {
     await open({ storage: 1000, messages: 1 }, { quotaWarnings: [] });
     await account.append(inbox, sized(900), DATE);
