@@ -87,8 +87,10 @@ test(`an index damaged in ${ROUNDS} ways: all mail is there, each UID is what it
       ).toEqual([]);
       const account = await store.account(alice);
       const after = await contents(account);
-      // Same UIDs, flags and texts, whatever the index had said.
-      expect([...after].sort(), where).toEqual([...before].sort());
+      // Same flags and texts; a row of nonsense that SQLite takes for sense may cost the message its UID, never give it
+      // another one's.
+      expect([...after.values()].sort(), where).toEqual([...before.values()].sort());
+      for (const [name, text] of after) expect(before.get(name) ?? text, where).toBe(text);
       await search(account);
       await store.close();
       const again = maildirStore(path);

@@ -13,7 +13,7 @@ import { type Keywords, keywordBit, MAX_KEYWORDS, newKeywords } from './flags.ts
 import { CUR, type Folder, type NameOnDisk, NEW, nameOf, PLACES, type Place } from './folder.ts';
 import { FOLDER_FILE, writeFolderFile } from './folder-file.ts';
 import { saveFolder } from './folder-row.ts';
-import { type Index, isDamaged, openIndex, removeIndex, SPAN } from './index.ts';
+import { type Index, isDamaged, isNonsense, openIndex, removeIndex, SPAN } from './index.ts';
 import { Indexer } from './indexer.ts';
 import { recoverIntents } from './intents.ts';
 import { makeFolders } from './mailboxes.ts';
@@ -431,7 +431,7 @@ export class MaildirAccount {
     try {
       this.#load();
     } catch (error) {
-      if (!isDamaged(error)) throw error;
+      if (!isDamaged(error) && !isNonsense(error)) throw error;
       this.rebuild(error);
     }
   }

@@ -170,6 +170,7 @@ export class Index {
   readonly #columns = new Map<string, Statement>();
   /** False once this process has changed something: then a crash may lose commits. */
   #clean: boolean;
+  #examined = false;
 
   constructor(path: string, db: Sqlite) {
     this.path = path;
@@ -245,6 +246,22 @@ export class Index {
     return statSync(this.path, { throwIfNoEntry: false })?.ino === this.#inode;
   }
 
+  /**
+   * Why `error` came: what is wrong with the file, undefined when nothing is. What a row holds may be nonsense that breaks
+   * whoever reads it; then all of the file is looked at, once, because that takes long.
+   */
+  damageBehind(error: unknown): unknown {
+    if (isDamaged(error)) return error;
+    if (!isNonsense(error) || this.#examined) return undefined;
+    this.#examined = true;
+    try {
+      const [problem] = this.integrity();
+      return problem === undefined ? undefined : new Error(problem, { cause: error });
+    } catch (damage) {
+      return damage;
+    }
+  }
+
   /** SQLite's own opinion of the file; empty when it is sound. */
   integrity(): readonly string[] {
     const rows = this.#db.pragma('integrity_check') as readonly { readonly integrity_check: string }[];
@@ -302,6 +319,11 @@ export function isDamaged(error: unknown): boolean {
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
   const contradiction = code.startsWith('SQLITE_CONSTRAINT');
   return missing || contradiction || error instanceof StrangeIndex || isCorruption(error);
+}
+
+/** What code says that gets a value of another kind than the schema promises. */
+export function isNonsense(error: unknown): boolean {
+  return error instanceof TypeError || error instanceof RangeError || error instanceof SyntaxError;
 }
 
 function migrate(db: Sqlite): void {

@@ -65,6 +65,8 @@ interface Open {
   busy: number;
   following: boolean;
   indexing: boolean;
+  /** Its index was made anew because of what indexing met: a second time would be in vain. */
+  mended: boolean;
   warnings?: QuotaWarnings;
 }
 
@@ -102,8 +104,9 @@ export class OpenAccounts {
     try {
       return work(open);
     } catch (error) {
-      if (!isDamaged(error)) throw error;
-      return work(this.heal(id, error));
+      const damage = open.index.damageBehind(error);
+      if (damage === undefined) throw error;
+      return work(this.heal(id, damage));
     } finally {
       this.follow(id);
     }
@@ -141,7 +144,7 @@ export class OpenAccounts {
         if (this.#watches.has(id)) onChange(id, change);
       },
     });
-    this.#open.set(id, { account, lastUsed: now, busy: 0, following: false, indexing: false });
+    this.#open.set(id, { account, lastUsed: now, busy: 0, following: false, indexing: false, mended: false });
     return account;
   }
 
@@ -349,7 +352,7 @@ export class OpenAccounts {
       if (this.#closed.signal.aborted) return;
       account.log.error({ err: error }, 'messages cannot be indexed');
       account.indexer.giveUp();
-      if (isDamaged(error) && this.#open.get(account.id) === open) this.#mend(account, error);
+      if (isDamaged(error) && !open.mended && this.#open.get(account.id) === open) this.#mend(open, error);
     } finally {
       steps.return(undefined);
       open.indexing = false;
@@ -358,11 +361,12 @@ export class OpenAccounts {
     this.follow(account.id);
   }
 
-  #mend(account: MaildirAccount, damage: unknown): void {
+  #mend(open: Open, damage: unknown): void {
+    open.mended = true;
     try {
-      this.heal(account.id, damage);
+      this.heal(open.account.id, damage);
     } catch (error) {
-      account.log.error({ err: error }, 'mail index cannot be made anew');
+      open.account.log.error({ err: error }, 'mail index cannot be made anew');
     }
   }
 

@@ -48,6 +48,7 @@ export function mendWhole(account: MaildirAccount): void {
 
 /** The search index takes it for new. */
 function readAgain({ index }: MaildirAccount, id: number): void {
+  index.prepare('INSERT OR IGNORE INTO forgotten SELECT doc FROM keys WHERE id = ? AND doc > 0').run(id);
   for (const table of ['keys', 'sort_keys']) index.prepare(`DELETE FROM ${table} WHERE id = ?`).run(id);
   index.prepare('UPDATE indexed SET upto = min(upto, ? - 1) WHERE folder = ? >> 32').run(id, id);
 }
@@ -126,8 +127,10 @@ function mendNumbers(account: MaildirAccount, folder: Folder): void {
 function mendMessages(account: MaildirAccount, folder: Folder, rows: readonly MessageRow[]): void {
   const { index } = account;
   const others: MessageRow[] = [];
-  const behind: MessageRow[] = [];
   const reflagged: MessageRow[] = [];
+  const pending = new Set(
+    index.column('SELECT id FROM pending WHERE id BETWEEN ? AND ?', folder.firstId, folder.lastId),
+  );
   const meaningless = folder.keywords.reduce(
     (bits, keyword, at) => (keyword === '' ? bits | keywordBit(at) : bits),
     0,
@@ -139,15 +142,17 @@ function mendMessages(account: MaildirAccount, folder: Folder, rows: readonly Me
     if (stats.size !== name.size || name.crlfSize !== row.size) others.push(row);
     else if (name.uid?.uid !== row.uid || name.uid.validity !== folder.uidValidity)
       rename(account, folder, row);
-    else if (row.flags & meaningless) reflagged.push({ ...row, flags: row.flags & ~meaningless });
-    else if (bitsOfInfo(row.info, folder.keywords) !== row.flags) behind.push(row);
+    else if (pending.has(row.id)) {
+      if (row.flags & meaningless) reflagged.push({ ...row, flags: row.flags & ~meaningless });
+    } else if (bitsOfInfo(row.info, folder.keywords) !== row.flags)
+      // Nothing was on its way to the name, so the index is wrong.
+      reflagged.push({ ...row, flags: bitsOfInfo(row.info, folder.keywords) });
   }
-  if (others.length + behind.length + reflagged.length === 0) return;
+  if (others.length + reflagged.length === 0) return;
   account.reserve(folder, { uids: 0 });
   account.write('later', [folder], () => {
     if (others.length > 0) bury(account, folder, others);
-    for (const { id } of [...behind, ...reflagged])
-      index.prepare('INSERT OR IGNORE INTO pending VALUES (?, 0)').run(id);
+    for (const { id } of reflagged) index.prepare('INSERT OR IGNORE INTO pending VALUES (?, 0)').run(id);
     if (reflagged.length === 0) return;
     const modSeq = ++folder.modSeq;
     for (const { id, flags } of reflagged)
@@ -180,6 +185,12 @@ function mendDerived(account: MaildirAccount, folder: Folder, first: number, las
   const { index } = account;
   const bounds = [folder.id(first), folder.id(last)];
   account.write('later', [], () => {
+    index
+      .prepare(
+        `INSERT OR IGNORE INTO forgotten SELECT doc FROM keys WHERE id BETWEEN ? AND ? AND doc > 0 AND id NOT IN
+           (SELECT id FROM messages WHERE id BETWEEN ? AND ?)`,
+      )
+      .run(...bounds, ...bounds);
     for (const table of ['pending', ...DERIVED.map(([name]) => name)])
       index
         .prepare(
