@@ -113,12 +113,13 @@ export class Indexer {
 
   /** True when there may be more. */
   *#someOf(folder: Folder): Generator<null, boolean> {
-    const { uids, upto } = nextOf(this.#account, folder);
+    const from = reached(this.#account, folder);
+    const { uids, upto } = nextOf(this.#account, folder, from);
     const made = yield* this.#read(folder, uids);
     // What there was no time for comes next.
     const last = made.length < uids.length ? (made.at(-1)?.uid ?? 0) : folder.uidOf(upto);
-    if (last <= 0) return false;
-    this.#write(folder, made, folder.id(last));
+    if (folder.id(last) <= from) return false;
+    this.#write(folder, made, { from, upto: folder.id(last) });
     yield null;
     return true;
   }
@@ -141,7 +142,11 @@ export class Indexer {
     return made;
   }
 
-  #write(folder: Folder, made: readonly Made[], upto?: number): void {
+  #write(
+    folder: Folder,
+    made: readonly Made[],
+    step?: { readonly from: number; readonly upto: number },
+  ): void {
     const { index } = this.#account;
     // It was deleted while we read, or the index made anew.
     if (this.#account.folders.get(folder.mailbox) !== folder) return;
@@ -151,8 +156,9 @@ export class Indexer {
         let doc = nextDoc(this.#account);
         for (const { uid, indexed } of made) if (this.#add(folder, uid, indexed, doc)) doc++;
         this.fullText.flush();
-        if (upto !== undefined)
-          index.prepare('INSERT OR REPLACE INTO indexed VALUES (?, ?)').run(folder.row, upto);
+        // Unless a message appeared before it meanwhile.
+        if (step?.from === reached(this.#account, folder))
+          index.prepare('INSERT OR REPLACE INTO indexed VALUES (?, ?)').run(folder.row, step.upto);
       });
     } catch (error) {
       this.fullText.reset();
@@ -225,19 +231,26 @@ export function unindexed(account: MaildirAccount, folder: Folder): number[] {
 }
 
 /** The next messages to read, and the message up to which all have been when they are. */
-function nextOf(account: MaildirAccount, folder: Folder): { readonly uids: number[]; readonly upto: number } {
-  const rows = account.index
-    .prepare<[id: number, isIndexed: 0 | 1]>(
-      `SELECT messages.id, keys.id IS NOT NULL FROM messages LEFT JOIN keys USING (id)
-        WHERE messages.id > ? AND messages.id <= ? ORDER BY messages.id LIMIT ${LOOK}`,
-    )
-    .all(reached(account, folder), folder.lastId);
+function nextOf(
+  account: MaildirAccount,
+  folder: Folder,
+  from: number,
+): { readonly uids: number[]; readonly upto: number } {
+  const statement = account.index.prepare<[id: number, isIndexed: 0 | 1]>(
+    `SELECT messages.id, keys.id IS NOT NULL FROM messages LEFT JOIN keys USING (id)
+      WHERE messages.id > ? AND messages.id <= ? ORDER BY messages.id LIMIT ?`,
+  );
   const uids: number[] = [];
-  let upto = folder.firstId;
-  for (const [id, isIndexed] of rows) {
-    if (uids.length === BATCH) break;
-    if (isIndexed === 0) uids.push(folder.uidOf(id));
-    upto = id;
+  let upto = from;
+  for (const limit of [BATCH, LOOK]) {
+    const rows = statement.all(upto, folder.lastId, limit);
+    for (const [id, isIndexed] of rows) {
+      if (uids.length === BATCH) break;
+      if (isIndexed === 0) uids.push(folder.uidOf(id));
+      upto = id;
+    }
+    // Else all were copies, which bring their keys along: there may be many.
+    if (uids.length > 0 || rows.length < limit) break;
   }
   return { uids, upto };
 }
