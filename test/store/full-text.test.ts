@@ -252,6 +252,16 @@ function deliver(bytes: Buffer): number {
   return arrived.row.uid;
 }
 
+test('alternatives of rows stay within their folder', () => {
+  const uid = deliver(Buffer.from('Subject: a\r\n\r\nx\r\n'));
+  copy(account, account.inbox, [uid], account.folderAt('Sent'), null);
+  const criteria: SearchCriteria = { any: [{ flag: '\\Seen' }, { size: 'larger', bytes: 1 }] };
+  expect([...finish(searchAll(account, account.inbox, criteria))]).toEqual([uid]);
+  expect([
+    ...finish(searchAll(account, account.inbox, { all: [{ uid: [] }, criteria, { text: 'x', in: 'body' }] })),
+  ]).toEqual([]);
+});
+
 describe('needles that many words have', () => {
   test('a single letter, a digit, thousands of words: bounded and right', () => {
     const uids: number[] = [];

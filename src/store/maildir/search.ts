@@ -90,12 +90,12 @@ class Search {
     const few = within && within.length <= FEW ? within : undefined;
     const ids = few
       ? this.#account.index.column(
-          `SELECT id FROM messages WHERE id IN (SELECT value FROM json_each(?)) AND ${sql} ORDER BY id`,
+          `SELECT id FROM messages WHERE id IN (SELECT value FROM json_each(?)) AND (${sql}) ORDER BY id`,
           JSON.stringify(Array.from(few, (uid) => this.#folder.id(uid))),
           ...values,
         )
       : this.#account.index.column(
-          `SELECT id FROM messages WHERE id BETWEEN ? AND ? AND ${sql} ORDER BY id`,
+          `SELECT id FROM messages WHERE id BETWEEN ? AND ? AND (${sql}) ORDER BY id`,
           firstId,
           lastId,
           ...values,
