@@ -2,7 +2,7 @@ import { AT, type PackedMessages, packRows, STRIDE } from '../packed-messages.ts
 import type { StoredChange } from './account.ts';
 import { SEEN } from './flags.ts';
 import type { Folder } from './folder.ts';
-import type { Index } from './index.ts';
+import { type Index, StrangeIndex } from './index.ts';
 
 /**
  * What sessions are told of a folder's messages, kept in memory while they ask: the UIDs of all, and, from the lowest
@@ -213,7 +213,8 @@ export class Roster {
     const first = folder.id(this.#uids[from] ?? 0);
     const last = folder.id(this.#uids[to - 1] ?? 0);
     const found = this.#index.prepare<Numbers>(ROWS).all(first, last, to - from);
-    if (found.length !== to - from) throw new Error('what is known of a mailbox is not what its index says');
+    if (found.length !== to - from)
+      throw new StrangeIndex('what is known of a mailbox is not what its index says');
     const rows = new Float64Array(found.length * STRIDE);
     found.forEach((row, at) => {
       row[AT.uid] = folder.uidOf(row[AT.uid]);
