@@ -122,16 +122,12 @@ export function planAdoption(wish: AdoptionWish, clock: Clock): AdoptionPlan {
 export async function adopt(
   wish: AdoptionWish,
   admin: AdoptionAdmin,
-  { clock, progress }: { readonly clock: Clock; readonly progress?: (mailbox: string) => void },
+  { clock }: { readonly clock: Clock },
 ): Promise<Adopted> {
   const directory = join(wish.dataDir, accountDirectory(wish.account));
   const tree = treeOf(wish, directory);
   const scripts = findScripts(tree.path);
-  const done = adoptTree(tree, {
-    account: wish.account,
-    now: clock.now().getTime(),
-    ...(progress && { progress }),
-  });
+  const done = adoptTree(tree, { account: wish.account, now: clock.now().getTime() });
   // One that was released lies where it shall be, or goes from there.
   const stays =
     isInPlace(directory, tree.path) && (wish.mode === 'link' || linkedTree(directory) === undefined);

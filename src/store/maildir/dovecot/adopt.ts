@@ -80,7 +80,7 @@ export function planTree(wish: TreeWish, looker: Looker & { readonly pid: number
 /** Messages adopted, and those that get their UIDs when the account is opened. */
 export function adoptTree(
   wish: TreeWish,
-  { account, now, progress }: { account: string; now: number; progress?: (mailbox: string) => void },
+  { account, now }: { readonly account: string; readonly now: number },
 ): { kept: number; fresh: number } {
   const { path, control, uidl } = wish;
   const tree = dovecotTree(path, control);
@@ -94,7 +94,6 @@ export function adoptTree(
   let kept = 0;
   let fresh = 0;
   for (const folder of tree.folders) {
-    progress?.(folder.path);
     const done = adoptFolder(folder, {
       use: uses.get(folder.path) ?? null,
       lastUidValidity: folder.dir === '' ? lastUidValidity : 0,
