@@ -40,11 +40,16 @@ export function* bodyText(part: Part, read: ReadSpan): Generator<string> {
   if (part.message) {
     yield* headerText(part.message, read);
     yield* bodyText(part.message, read);
-  } else if (part.type === 'text') yield* decodedText(part, read);
+  } else if (isText(part)) yield* decodedText(part, read);
   for (const child of part.children) {
     yield names(child);
     yield* bodyText(child, read);
   }
+}
+
+/** Reports on delivery, reading and abuse are lines of text too (RFC 3464 2, RFC 8098 3, RFC 5965 3). */
+function isText({ type, subtype }: Part): boolean {
+  return type === 'text' || (type === 'message' && subtype !== 'partial' && subtype !== 'external-body');
 }
 
 /** Decoded values of a field (name in lower case), one for each time it stands there: IMAP's SEARCH HEADER. */
