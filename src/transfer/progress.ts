@@ -22,5 +22,3 @@ export interface Failure {
 
 /** Failures that are told one by one. */
 export const MAX_FAILURES = 1000;
-
-export type Phase = 'running' | 'done';

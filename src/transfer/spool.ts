@@ -41,7 +41,7 @@ export class Spool {
     for (const name of readdirSync(this.#directory)) rmSync(join(this.#directory, name));
     this.#owner = statSync(join(directory, '..'));
     this.own(directory);
-    this.own(this.#directory);
+    for (const name of readdirSync(directory)) this.own(join(directory, name));
   }
 
   async take(chunks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>): Promise<Spooled> {
