@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import {
   chmodSync,
   cpSync,
@@ -410,6 +412,17 @@ describe('what stands against it', () => {
     chmodSync(join(tree, 'cur'), 0o700);
   });
 
+  test.skipIf(process.platform !== 'linux')('a process that has files in it open', async () => {
+    dovecotFolder(tree, { uidValidity: 5 });
+    const other = spawn('sh', ['-c', 'exec 3< "$0"; echo; read wait', join(tree, 'dovecot-uidlist')]);
+    try {
+      await once(other.stdout, 'data');
+      expect(problems(plan())).toContainEqual(expect.stringContaining(`process ${other.pid} (`));
+    } finally {
+      other.kill();
+    }
+  });
+
   test('a tree in the data directory is the mail of an account', async () => {
     await openStore().account(alice);
     const bob = planAdoption(
@@ -516,6 +529,16 @@ describe('the way back', () => {
     expect(readFileSync(join(control, 'subscriptions'), 'utf8')).toContain('Sent\n');
     expect(readdirSync(join(control, '.Sent'))).toEqual(['dovecot-uidlist']);
   });
+});
+
+test('two folders with one UIDVALIDITY: the second gets another one, and keeps its messages', async () => {
+  dovecotFolder(tree, { uidValidity: 5, messages: [[4, 'cur/4.a.h:2,S']] });
+  dovecotFolder(join(tree, '.Twin'), { uidValidity: 5, messages: [[9, 'cur/9.b.h:2,F']] });
+  const account = await adopted();
+  expect(await account.mailbox('INBOX')).toMatchObject({ uidValidity: 5, total: 1 });
+  const twin = await account.mailbox('Twin');
+  expect(twin?.total).toBe(1);
+  expect(twin?.uidValidity).not.toBe(5);
 });
 
 test('octets stay: LF files are LF on disk and CRLF for clients', async () => {
