@@ -11,6 +11,7 @@ import type { CheckReport } from './check-calls.ts';
 import type { StoredChange } from './maildir/account.ts';
 import type { Released, ReleaseOptions } from './maildir/dovecot/release.ts';
 import type { Expired, ExpireMode } from './maildir/expire.ts';
+import { type PackedHeaders, unpackHeaders } from './packed-headers.ts';
 import { type PackedMessages, unpack } from './packed-messages.ts';
 import { type PackedSummaries, unpackSummaries } from './packed-summaries.ts';
 import type { Limits } from './quota.ts';
@@ -273,11 +274,12 @@ class CallingAccount implements AccountStore {
       if (packed.uids.length > 0) yield unpackSummaries(packed);
   }
 
-  headers(
+  async *headers(
     mailbox: MailboxId,
     uids: readonly Uid[],
   ): AsyncGenerator<readonly { readonly uid: Uid; readonly header: Uint8Array }[]> {
-    return this.#inBatches('headers', mailbox, uids, HEADERS);
+    for await (const packed of this.#inBatches<PackedHeaders>('headers', mailbox, uids, HEADERS))
+      if (packed.uids.length > 0) yield unpackHeaders(packed);
   }
 
   structure(mailbox: MailboxId, uid: Uid): Promise<Part> {

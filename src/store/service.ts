@@ -26,6 +26,7 @@ import { normaliseRanges } from './maildir/message-row.ts';
 import { OpenAccounts, type OpenAccountsOptions } from './maildir/open-accounts.ts';
 import { knownSummaries, readHeaders, readMessage, readStructure, readSummaries } from './maildir/read.ts';
 import { claimRecent, setFlags } from './maildir/set-flags.ts';
+import { packHeaders } from './packed-headers.ts';
 import { pack } from './packed-messages.ts';
 import { packSummaries, type SummaryRow } from './packed-summaries.ts';
 import type { Limits, Usage } from './quota.ts';
@@ -345,11 +346,8 @@ export function storeService(options: OpenAccountsOptions): {
     },
 
     headers: async (to: Uids): Promise<unknown> => {
-      const headers = await inSteps(to, readHeaders);
-      return transferring(
-        headers,
-        headers.map(({ header }) => header.buffer),
-      );
+      const packed = packHeaders(await inSteps(to, readHeaders));
+      return transferring(packed, [packed.uids.buffer, packed.lengths.buffer, packed.bytes.buffer]);
     },
 
     structure: (to: In & { readonly uid: Uid }): Part =>

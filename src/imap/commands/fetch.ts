@@ -20,6 +20,8 @@ import { normalise, type SequenceSet } from '../sequence-set.ts';
 
 /** Messages whose summaries or headers are in memory at a time. */
 const BATCH = 500;
+/** Octets of messages whose headers are. */
+const BATCH_BYTES = 16 * 1024 * 1024;
 /** Items of one command; each is printed for each message. */
 const MAX_ITEMS = 100;
 
@@ -191,11 +193,11 @@ class Printer {
       await this.#printThese(messages, NO_DETAILS, newlySeen);
       return;
     }
-    let batch = messages.slice(0, BATCH);
+    let batch = this.#batchFrom(messages, 0);
     let loading = this.#load(batch);
-    for (let at = BATCH; batch.length > 0; at += BATCH) {
+    for (let at = batch.length; batch.length > 0; at += batch.length) {
       const details = await loading;
-      const next = messages.slice(at, at + BATCH);
+      const next = this.#batchFrom(messages, at);
       // On its way while this one is printed.
       loading = this.#load(next);
       await this.#printThese(batch, details, newlySeen);
@@ -204,6 +206,16 @@ class Printer {
   }
 
   readonly #isInView = ({ uid }: Message): boolean => this.#session.selected.sequenceOf(uid) > 0;
+
+  /** As many as may be in memory: a header can be all of a message. */
+  #batchFrom(messages: readonly Message[], from: number): readonly Message[] {
+    let to = from;
+    for (let bytes = 0; to < messages.length && to - from < BATCH; to++) {
+      if (this.#headers) bytes += messages[to]?.size ?? 0;
+      if (bytes > BATCH_BYTES && to > from) break;
+    }
+    return messages.slice(from, to);
+  }
 
   #load(messages: readonly Message[]): Promise<Details> {
     const details = this.#details(messages);
