@@ -56,6 +56,9 @@ export function adoptFolder(folder: DovecotFolder, options: AdoptOptions): Adopt
   return { kept: entries.length, fresh };
 }
 
+/** Changes that Dovecot may have counted on from our last MODSEQ (doveadm mailbox update --min-highest-modseq). */
+const MODSEQ_MARGIN = 100_000;
+
 function identify(folder: DovecotFolder, list: Uidlist, { use, lastUidValidity, now }: AdoptOptions): void {
   const before = readFolderFile(folder.directory);
   const same = before?.uidValidity === list.uidValidity ? before : undefined;
@@ -65,7 +68,7 @@ function identify(folder: DovecotFolder, list: Uidlist, { use, lastUidValidity, 
     uidMark: Math.max(list.uidNext, same?.uidMark ?? 1),
     // Above every MODSEQ that Dovecot can have shown (it counts changes, from 1), so that a client that comes with one
     // asks for all flags once, and misses none (RFC 7162 3.1).
-    modSeqMark: Math.max(Math.floor(now / 1000), same?.modSeqMark ?? 2),
+    modSeqMark: Math.max(Math.floor(now / 1000), (same?.modSeqMark ?? 2) + MODSEQ_MARGIN),
     use: same?.use ?? use,
     keywords: merged(keywordsOf(folder).keywords, same?.keywords ?? []),
     lastUidValidity: Math.max(lastUidValidity, same?.lastUidValidity ?? 0),
