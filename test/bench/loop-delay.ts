@@ -16,7 +16,7 @@ export interface LoopDelay {
 }
 
 /** The histogram looks once in so many ms, which is no delay. */
-const RESOLUTION = 1;
+const RESOLUTION = 5;
 
 const file = process.env['LOOP_DELAY'];
 if (file !== undefined) {

@@ -1,4 +1,3 @@
-import type { Packable } from '../packed-messages.ts';
 import type { UidRange } from '../store.ts';
 import type { Folder, Place } from './folder.ts';
 import type { Index } from './index.ts';
@@ -75,29 +74,6 @@ export function rowsBetween(
     )
     .all(folder.id(first), folder.id(Math.min(last, 2 ** 32 - 1)), since, limit)
     .map((columns) => read(folder, columns));
-}
-
-type Numbers = [number, number, number, number, number, number, number, number];
-
-/** What a session is told of messages, without their names: half the cost of a row. */
-export function packablesBetween(
-  index: Index,
-  folder: Folder,
-  first: number,
-  last: number,
-  since = -1,
-  limit = -1,
-): Packable[] {
-  return index
-    .prepare<Numbers>(
-      'SELECT id, flags, modseq, internal_date, saved_date, size, email_high, email_low FROM messages ' +
-        'WHERE id BETWEEN ? AND ? AND modseq > ? ORDER BY id LIMIT ?',
-    )
-    .all(folder.id(first), folder.id(Math.min(last, 2 ** 32 - 1)), since, limit)
-    .map(([id, flags, modSeq, internalDate, savedDate, size, emailHigh, emailLow]) => {
-      const uid = folder.uidOf(id);
-      return { uid, flags, modSeq, internalDate, savedDate, size, emailHigh, emailLow };
-    });
 }
 
 const INSERT = `INSERT INTO messages (${COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
