@@ -126,7 +126,7 @@ describe('an import that is killed', () => {
   });
 });
 
-test('in beside the daemon, out beside the daemon: the same mailbox, and sessions see it', async () => {
+test('in beside the daemon, out beside the daemon: the same mail', async () => {
   newAccount();
   const path = box(100);
   daemon = await Daemon.start(at);
