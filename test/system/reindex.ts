@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { promisify } from 'node:util';
@@ -64,7 +64,9 @@ export async function reindex({ messages, during, progress }: ReindexOptions): P
     await client.ok(`STORE ${messages >> 2}:${messages >> 1} +FLAGS ($Later Work)`);
     await client.ok('UID STORE 7 +FLAGS (\\Deleted)');
     await client.ok('EXPUNGE');
-    progress(`first sync: ${await sync()} messages`);
+    const first = await sync();
+    progress(`first sync: ${first} messages`);
+    if (first < messages - 1) faults.push(`mbsync fetched ${first} messages only`);
     for (let again = 1; again <= 3 && (await sync()) > 0; again++) progress('once more');
     if ((await sync()) > 0) faults.push('mbsync is not content before the index goes');
     const before = await view(client);
@@ -137,11 +139,23 @@ function mbsync(at: Place, port: number, password: string): () => Promise<number
       'Channel all\nFar :far:\nNear :near:\nPatterns INBOX\nCreate Both\nExpunge Both\nSyncState *\n',
     ].join('\n'),
   );
+  const box = join(near, 'INBOX');
+  const names = (): Set<string> =>
+    new Set(existsSync(box) ? ['new', 'cur'].flatMap((place) => readdirSync(join(box, place))) : []);
   return async () => {
+    const before = names();
     const { stdout } = await run('mbsync', ['-V', '-c', join(at.dir, 'mbsyncrc'), 'all'], {
       maxBuffer: 64 * 1024 * 1024,
     });
-    return [...stdout.matchAll(/(?:^|\s)[+*#](\d+)/g)].reduce((sum, [, count]) => sum + Number(count), 0);
+    const after = names();
+    const near = [...after].filter((name) => !before.has(name)).length;
+    const gone = [...before].filter((name) => !after.has(name)).length;
+    // What it says of both sides where it says it: +new *flags #trashed.
+    const said = [...stdout.matchAll(/(?:^|\s)[+*#](\d+)/g)].reduce(
+      (sum, [, count]) => sum + Number(count),
+      0,
+    );
+    return near + gone + said;
   };
 }
 
