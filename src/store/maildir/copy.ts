@@ -185,7 +185,12 @@ function intentSteps(steps: readonly Step[]): IntentStep[] {
   }));
 }
 
-function sync(account: MaildirAccount, folder: Folder, steps: readonly Step[], end: 'source' | 'target'): void {
+function sync(
+  account: MaildirAccount,
+  folder: Folder,
+  steps: readonly Step[],
+  end: 'source' | 'target',
+): void {
   const places = new Set(steps.map((step) => step[end].place));
   for (const place of places) syncDirectory(account.placeOf(folder, place));
 }
