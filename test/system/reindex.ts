@@ -133,7 +133,7 @@ function mbsync(at: Place, port: number, password: string): () => Promise<number
   writeFileSync(
     join(at.dir, 'mbsyncrc'),
     [
-      `FSync no\n\nIMAPAccount far\nHost 127.0.0.1\nPort ${port}\nUser ${ACCOUNT}\nPass "${password}"`,
+      `FSync no\n\nIMAPAccount far\nHost 127.0.0.1\nPort ${port}\nTimeout 60\nUser ${ACCOUNT}\nPass "${password}"`,
       'SSLType None\nAuthMechs LOGIN\n\nIMAPStore far\nAccount far\n',
       `MaildirStore near\nPath ${near}/\nInbox ${near}/INBOX\n`,
       'Channel all\nFar :far:\nNear :near:\nPatterns INBOX\nCreate Both\nExpunge Both\nSyncState *\n',
@@ -237,7 +237,8 @@ class Load {
 }
 
 async function view(client: StrictImap): Promise<View> {
-  const status = String((await client.ok('STATUS INBOX (UIDVALIDITY HIGHESTMODSEQ)')).untagged.at(-1));
+  const answer = await client.ok('STATUS INBOX (UIDVALIDITY HIGHESTMODSEQ)');
+  const status = answer.untagged.map(String).find((line) => line.startsWith('* STATUS')) ?? '';
   const { untagged } = await client.ok('UID FETCH 1:* (FLAGS)');
   const flags = new Map<number, string>();
   for (const line of untagged) {

@@ -262,6 +262,12 @@ export class Index {
     }
   }
 
+  /** It is not in place any more: closing it need not wait for a disk that will have none of it. */
+  giveUp(): void {
+    this.#db.pragma('synchronous = OFF');
+    this.close('unclean');
+  }
+
   /** SQLite's own opinion of the file; empty when it is sound. */
   integrity(): readonly string[] {
     const rows = this.#db.pragma('integrity_check') as readonly { readonly integrity_check: string }[];

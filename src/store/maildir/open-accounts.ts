@@ -501,7 +501,13 @@ export class OpenAccounts {
     for (const [id, { busy, account }] of this.#open) {
       if (busy > 0 || account.index.isInPlace()) continue;
       account.log.error({}, 'mail index deleted or replaced while in use: it is made again from the Maildir');
-      this.#close(id);
+      this.#open.delete(id);
+      try {
+        while (account.behind) catchUp(account);
+      } catch (error) {
+        account.log.error({ err: error }, 'file names do not follow the flags');
+      }
+      account.index.giveUp();
     }
   }
 
