@@ -2,7 +2,7 @@ import { fold } from '../../message/fold.ts';
 import { type HeaderWords, headerWords, type MessageKeys, messageKeys } from '../../message/message-keys.ts';
 import type { Part } from '../../message/structure.ts';
 import { type MessageSummary, Summariser } from '../../message/summary.ts';
-import { bodyText, type ReadSpan } from '../../message/text.ts';
+import { bodyText } from '../../message/text.ts';
 import { addWords } from '../../message/words.ts';
 import type { MaildirAccount } from './account.ts';
 import type { Folder } from './folder.ts';
@@ -101,9 +101,4 @@ function countParts({ children, message }: Part): number {
   let count = 1;
   for (const child of children) count += countParts(child);
   return count + (message ? countParts(message) : 0);
-}
-
-/** For a search that looks at the message itself. */
-export function spanReader(message: OpenMessage): ReadSpan {
-  return (span) => message.read(span);
 }

@@ -135,10 +135,20 @@ export function readStructure(account: MaildirAccount, folder: Folder, uid: numb
   const cached = account.index
     .prepare<[string]>('SELECT part FROM summaries WHERE id = ?')
     .get(folder.id(uid));
-  if (cached) return JSON.parse(cached[0]) as Part;
+  const known = cached && partOf(cached[0]);
+  if (known) return known;
   const summary = summarise(account, folder, uid);
   keep(account, folder, [[uid, summary]]);
   return summary.structure;
+}
+
+/** undefined when the index has it damaged: it is worked out again. */
+function partOf(text: string): Part | undefined {
+  try {
+    return JSON.parse(text) as Part;
+  } catch {
+    return undefined;
+  }
 }
 
 /** The bytes `start` to `end` as they go out, in pieces; for the search of texts. */
