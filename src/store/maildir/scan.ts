@@ -22,7 +22,7 @@ import {
 } from './file-name.ts';
 import { bitsOfInfo, infoOf, SEEN } from './flags.ts';
 import { CUR, type Folder, NEW, type Place } from './folder.ts';
-import { measure } from './measure.ts';
+import { measure, measuringBuffer } from './measure.ts';
 import { insertRow, type MessageRow, rowOf, rowsOf } from './message-row.ts';
 
 /**
@@ -230,9 +230,10 @@ type Named = Omit<MessageRow, 'id' | 'modSeq'> & { readonly name: BaseName; read
 function nameStrangers(account: MaildirAccount, folder: Folder, strangers: readonly Stranger[]): Named[] {
   const named: Named[] = [];
   const renamed = new Set<Place>();
+  const buffer = measuringBuffer();
   for (const stranger of strangers) {
     const { name, stats, place } = stranger;
-    const crlfSize = crlfSizeOf(account, folder, stranger);
+    const crlfSize = crlfSizeOf(account, folder, stranger, buffer);
     if (crlfSize === undefined) continue;
     let { base, uid } = stranger;
     const info = shortInfo(stranger.info);
@@ -285,13 +286,15 @@ function printable(time: number): number {
 function crlfSizeOf(
   account: MaildirAccount,
   folder: Folder,
-  { name, stats, uid, ...file }: Stranger,
+  stranger: Stranger,
+  buffer: Buffer,
 ): number | undefined {
-  const { size: said, crlfSize } = name;
+  const { stats, uid } = stranger;
+  const { size: said, crlfSize } = stranger.name;
   if (uid > 0 && said === stats.size && crlfSize !== null && crlfSize >= said && crlfSize <= said * 2)
     return crlfSize;
   try {
-    return measure(account.fileOf(folder, file)).crlfSize;
+    return measure(account.fileOf(folder, stranger), buffer).crlfSize;
   } catch (error) {
     if (isMissing(error) || error instanceof NotRegular) return undefined;
     if (!['EACCES', 'EPERM', 'EIO'].includes(codeOf(error) ?? '')) throw error;

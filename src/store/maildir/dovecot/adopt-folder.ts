@@ -2,16 +2,17 @@ import { randomBytes } from 'node:crypto';
 import { closeSync, fdatasyncSync, lstatSync, openSync, renameSync, type Stats } from 'node:fs';
 import type { MailboxId, SpecialUse } from '../../store.ts';
 import type { UidlFormat } from '../../uidl-format.ts';
-import { exists, FILE_MODE, isMissing, syncDirectory, unlinkIfThere, writeAll } from '../disk.ts';
+import { exists, FILE_MODE, isMissing, NotRegular, syncDirectory, unlinkIfThere, writeAll } from '../disk.ts';
 import { joinName, parseBase } from '../file-name.ts';
 import type { Keywords } from '../flags.ts';
 import { PLACES } from '../folder.ts';
 import { readFolderFile, writeFolderFile } from '../folder-file.ts';
+import { measure, measuringBuffer } from '../measure.ts';
 import { makeParts } from '../tree.ts';
 import type { DovecotFolder } from './dovecot-tree.ts';
 import { adoptedBase, Listed } from './identify.ts';
 import { keywordsOf, readUidlist } from './inspect.ts';
-import { crlfSizeOf, type MessageFile, messageFiles } from './message-file.ts';
+import { type MessageFile, messageFiles } from './message-file.ts';
 import {
   baseOf,
   formatUidlistEntry,
@@ -93,12 +94,15 @@ function nameFiles(
   const listed = new Listed(list);
   const entries = new Map<number, UidlistEntry>();
   const touched = new Set<string>();
+  const buffer = measuringBuffer();
   let fresh = 0;
   for (const file of messageFiles(folder.directory)) {
     const stats = lstatSync(file.path, { throwIfNoEntry: false });
     if (!stats?.isFile()) continue;
     const entry = listed.entryOf(file.base);
-    const base = entry ? baseFor(file, stats, entry, list.uidValidity) : withoutTakenUid(file, listed, list);
+    const base = entry
+      ? baseFor(file, stats, entry, list.uidValidity, buffer)
+      : withoutTakenUid(file, listed, list);
     if (base === undefined) continue;
     if (base !== file.base) {
       const within = `${folder.directory}/${PLACES[file.place]}`;
@@ -113,12 +117,18 @@ function nameFiles(
 }
 
 /** undefined when the file is gone. */
-function baseFor(file: MessageFile, stats: Stats, entry: UidlistEntry, validity: number): string | undefined {
+function baseFor(
+  file: MessageFile,
+  stats: Stats,
+  entry: UidlistEntry,
+  validity: number,
+  buffer: Buffer,
+): string | undefined {
   const name = parseBase(file.base);
   const known = name.uid?.validity === validity && name.uid.uid === entry.uid;
   if (known && name.size === stats.size && name.crlfSize !== null) return file.base;
   const crlfSize =
-    (name.size === stats.size ? name.crlfSize : null) ?? listedSize(entry, stats) ?? read(file.path);
+    (name.size === stats.size ? name.crlfSize : null) ?? listedSize(entry, stats) ?? read(file.path, buffer);
   if (crlfSize === undefined) return undefined;
   return adoptedBase(file.base, { size: stats.size, crlfSize, validity, uid: entry.uid, email: name.email });
 }
@@ -130,11 +140,11 @@ function listedSize({ base, fields }: UidlistEntry, { size }: Stats): number | u
   return listedSize === size && Number.isSafeInteger(crlfSize) && crlfSize >= size ? crlfSize : undefined;
 }
 
-function read(path: string): number | undefined {
+function read(path: string, buffer: Buffer): number | undefined {
   try {
-    return crlfSizeOf(path);
+    return measure(path, buffer).crlfSize;
   } catch (error) {
-    if (isMissing(error)) return undefined;
+    if (isMissing(error) || error instanceof NotRegular) return undefined;
     throw error;
   }
 }

@@ -1,7 +1,6 @@
 import { closeSync, openSync, readdirSync, readSync, type Stats, statSync } from 'node:fs';
 import { parseBase, splitName } from '../file-name.ts';
 import { CUR, NEW, PLACES, type Place } from '../folder.ts';
-import { bareLineFeeds } from '../line-ends.ts';
 
 /** The message files of a folder of another server, and what can be said of each without believing its name. */
 
@@ -42,25 +41,6 @@ export function disguiseOf(file: MessageFile, stats: Stats): 'compressed' | 'enc
     const start = Buffer.alloc(16);
     const bytes = readSync(fd, start);
     return DISGUISES.find(({ magic }) => start.subarray(0, Math.min(bytes, magic.length)).equals(magic))?.is;
-  } finally {
-    closeSync(fd);
-  }
-}
-
-/** Octets with CRLF line ends. Throws ENOENT when it is gone. */
-export function crlfSizeOf(path: string): number {
-  const fd = openSync(path, 'r');
-  try {
-    const buffer = Buffer.allocUnsafe(256 * 1024);
-    let size = 0;
-    let previous = 0;
-    for (;;) {
-      const bytes = readSync(fd, buffer);
-      if (bytes === 0) return size;
-      const chunk = buffer.subarray(0, bytes);
-      size += bytes + bareLineFeeds(chunk, previous);
-      previous = chunk[bytes - 1] ?? 0;
-    }
   } finally {
     closeSync(fd);
   }
