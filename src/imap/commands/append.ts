@@ -78,9 +78,9 @@ function options(p: Parser): { flags: readonly string[]; date: number | null } {
 async function admit(session: ImapSession, path: string, { size, plus }: Announced): Promise<void> {
   const limit = session.world.settings.maxMessageSize;
   if (size > limit) throw new ImapNo(`Messages may have ${limit} octets`, 'TOOBIG');
-  const { id } = await destination(session, path);
   // It is here before a refusal could be, and the same is asked when it is stored.
   if (plus && size <= SMALL) return;
+  const { id } = await destination(session, path);
   await session.store.admit(id, size).catch((error) => {
     throw toImapNo(error);
   });
