@@ -1,4 +1,6 @@
 import type { RawMessage } from '../mail/raw-message.ts';
+import type { FieldSelection } from '../message/field-selector.ts';
+import { byteString, selectFields } from '../message/header.ts';
 import type { Part, Span } from '../message/structure.ts';
 import { transferDecoder } from '../message/transfer.ts';
 import {
@@ -28,40 +30,58 @@ export interface Mailbox {
   readonly id: MailboxId;
 }
 
+/** What was loaded for a message, many at once. */
+export interface Loaded {
+  readonly summary?: Summary | undefined;
+  readonly header?: Uint8Array | undefined;
+  /** The fields of the header that are asked for, in place of all of it. */
+  readonly fields?: string | undefined;
+  readonly threadId?: ThreadId | undefined;
+  /** All of the message, when it is small. */
+  readonly content?: Uint8Array | undefined;
+}
+
 export class FetchedMessage {
   readonly message: Message;
   /** `(\Seen …)` */
   readonly flags: string;
-  readonly threadId: ThreadId | undefined;
   readonly #mailbox: Mailbox;
-  readonly #summary: Summary | undefined;
-  readonly #header: Uint8Array | undefined;
+  readonly #loaded: Loaded;
   #structure: Promise<Part> | null = null;
-  #whole: Promise<Buffer> | null = null;
+  #whole: Promise<Uint8Array> | null = null;
 
-  constructor(
-    mailbox: Mailbox,
-    message: Message,
-    flags: string,
-    summary: Summary | undefined,
-    header: Uint8Array | undefined,
-    threadId?: ThreadId,
-  ) {
+  constructor(mailbox: Mailbox, message: Message, flags: string, loaded: Loaded) {
     this.#mailbox = mailbox;
     this.message = message;
     this.flags = flags;
-    this.#summary = summary;
-    this.#header = header;
-    this.threadId = threadId;
+    this.#loaded = loaded;
+  }
+
+  get threadId(): ThreadId | undefined {
+    return this.#loaded.threadId;
   }
 
   get summary(): Summary {
-    return this.#summary ?? this.#gone();
+    return this.#loaded.summary ?? this.#gone();
   }
 
   /** The header block with its blank line. */
   get header(): Uint8Array {
-    return this.#header ?? this.#gone();
+    return this.#loaded.header ?? this.#gone();
+  }
+
+  /** Fields of the header, as a string of bytes. */
+  fields(selection: FieldSelection): string {
+    return this.#loaded.fields ?? byteString(selectFields(this.header, selection.names, selection.mode));
+  }
+
+  /**
+   * All octets, when they are in memory. Not when they are not as many as was said just now, because another program
+   * wrote into the file: reading says so.
+   */
+  get content(): Uint8Array | undefined {
+    const { content } = this.#loaded;
+    return content?.length === this.message.size ? content : undefined;
   }
 
   structure(): Promise<Part> {
@@ -74,6 +94,8 @@ export class FetchedMessage {
   async octets(span: Span): Promise<Octets> {
     const size = Math.max(span.end - span.start, 0);
     if (size === 0) return { size: 0, chunks: each() };
+    const { content } = this;
+    if (content) return { size, chunks: each(content.subarray(span.start, span.end)) };
     if (this.message.size <= WHOLE) {
       this.#whole ??= this.#read();
       const whole = await this.#whole;

@@ -5,6 +5,8 @@
  * survive and offsets in the string are offsets in the message. Decoding is charset.ts and encoded-word.ts.
  */
 
+import { FieldSelector } from './field-selector.ts';
+
 /** One field. A line that is no field (an mbox `From ` line, junk without a colon) has the empty name. */
 export interface Field {
   /** Lower case. */
@@ -53,17 +55,8 @@ export function unfold(value: string): string {
  * stand, in their order, then a blank line. Names are compared without case.
  */
 export function selectFields(header: Uint8Array, names: Iterable<string>, mode: 'only' | 'not'): Buffer {
-  const wanted = new Set<string>();
-  for (const name of names) wanted.add(name.toLowerCase());
-  const text = byteString(header);
-  let selected = '';
-  let last = '\n';
-  for (const field of fields(text)) {
-    if (wanted.has(field.name) !== (mode === 'only')) continue;
-    selected += text.slice(field.start, field.end);
-    last = text.charAt(field.end - 1);
-  }
-  return Buffer.from(`${selected}${last === '\n' ? '' : '\r\n'}\r\n`, 'latin1');
+  const selected = Buffer.allocUnsafe(FieldSelector.room(header.length));
+  return selected.subarray(0, new FieldSelector({ mode, names: [...names] }).select(header, selected, 0));
 }
 
 function isBlankLine(header: string, at: number): boolean {

@@ -3,6 +3,7 @@ import type { AccountId } from '../directory/directory.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { Piece } from '../lib/pieces.ts';
 import type { RawMessage } from '../mail/raw-message.ts';
+import type { FieldSelection } from '../message/field-selector.ts';
 import type { SortKey } from '../message/sort.ts';
 import type { Part } from '../message/structure.ts';
 import type { ThreadAlgorithm } from '../message/threads.ts';
@@ -11,6 +12,8 @@ import type { CheckReport } from './check-calls.ts';
 import type { StoredChange } from './maildir/account.ts';
 import type { Released, ReleaseOptions } from './maildir/dovecot/release.ts';
 import type { Expired, ExpireMode } from './maildir/expire.ts';
+import type { Contents } from './maildir/read-many.ts';
+import { type PackedBytes, unpackBytes, unpackFields } from './packed-bytes.ts';
 import { type PackedHeaders, unpackHeaders } from './packed-headers.ts';
 import { type PackedMessages, unpack } from './packed-messages.ts';
 import { type PackedSummaries, unpackSummaries } from './packed-summaries.ts';
@@ -18,6 +21,7 @@ import type { Limits } from './quota.ts';
 import type { Incoming, Used } from './service.ts';
 import {
   type AccountStore,
+  type Appended,
   type Change,
   type Delivery,
   type Flag,
@@ -53,6 +57,8 @@ import { type Located, StoredMessage } from './stored-message.ts';
 const MESSAGES = 5000;
 const SUMMARIES = 500;
 const HEADERS = 200;
+const FIELDS = 500;
+const CONTENTS = 256;
 
 /** How calls travel; `store.change` events come back through `onChange`. */
 export interface Calls {
@@ -174,7 +180,17 @@ export class CallingStore implements MailStore {
   }
 }
 
-type Arrived = { readonly messages: PackedMessages } | { readonly mailbox: MailboxId; readonly uid: Uid };
+interface Stored {
+  readonly messages: PackedMessages;
+  readonly uidValidity: number;
+}
+
+type Arrived = Stored | { readonly mailbox: MailboxId; readonly uid: Uid };
+
+interface AppendOptions {
+  readonly flags: readonly Flag[];
+  readonly internalDate: number;
+}
 
 class CallingAccount implements AccountStore {
   readonly account: AccountId;
@@ -217,20 +233,14 @@ class CallingAccount implements AccountStore {
     return this.#call('subscriptions');
   }
 
-  async append(
-    mailbox: MailboxId,
-    raw: RawMessage,
-    options: { readonly flags: readonly Flag[]; readonly internalDate: number },
-  ): Promise<Message> {
-    const quota = await this.#quotaOf(this.account);
-    const { content, transfer } = pack(raw.pieces);
-    const arrived = await this.#call<Arrived>(
-      'arrive',
-      { ...options, into: { mailbox }, content, quota },
-      transfer,
-    );
-    if (!('messages' in arrived)) throw new Error('APPEND answered as a delivery');
-    return firstOf(arrived.messages);
+  async append(mailbox: MailboxId, raw: RawMessage, options: AppendOptions): Promise<Message> {
+    const { messages } = await this.#arrive({ mailbox }, raw, options);
+    return firstOf(messages);
+  }
+
+  async appendTo(path: string, raw: RawMessage, options: AppendOptions): Promise<Appended> {
+    const { messages, uidValidity } = await this.#arrive({ path }, raw, options);
+    return { mailbox: messages.mailbox, uidValidity, uid: firstOf(messages).uid };
   }
 
   uids(mailbox: MailboxId): Promise<Uint32Array> {
@@ -280,6 +290,41 @@ class CallingAccount implements AccountStore {
   ): AsyncGenerator<readonly { readonly uid: Uid; readonly header: Uint8Array }[]> {
     for await (const packed of this.#inBatches<PackedHeaders>('headers', mailbox, uids, HEADERS))
       if (packed.uids.length > 0) yield unpackHeaders(packed);
+  }
+
+  async *headerFields(
+    mailbox: MailboxId,
+    uids: readonly Uid[],
+    selection: FieldSelection,
+  ): AsyncGenerator<readonly { readonly uid: Uid; readonly fields: string }[]> {
+    const asked = [...uids].sort((a, b) => a - b);
+    for await (const packed of this.#inBatches<PackedBytes>('headerFields', mailbox, asked, FIELDS, {
+      selection,
+    }))
+      if (packed.uids.length > 0) yield unpackFields(packed).sort((a, b) => a.uid - b.uid);
+  }
+
+  async *contents(
+    mailbox: MailboxId,
+    uids: readonly Uid[],
+  ): AsyncGenerator<readonly { readonly uid: Uid; readonly bytes: Uint8Array }[]> {
+    const asked = [...uids].sort((a, b) => a - b);
+    let from = 0;
+    const ask = (): Promise<Contents> => {
+      const answer = this.#call<Contents>('contents', {
+        mailbox,
+        uids: asked.slice(from, from + CONTENTS),
+      });
+      // It may fail before anybody waits for it.
+      answer.catch(() => undefined);
+      return answer;
+    };
+    for (let next = asked.length > 0 ? ask() : undefined; next; ) {
+      const { packed, looked }: Contents = await next;
+      from += looked;
+      next = from < asked.length ? ask() : undefined;
+      if (packed.uids.length > 0) yield unpackBytes(packed);
+    }
   }
 
   structure(mailbox: MailboxId, uid: Uid): Promise<Part> {

@@ -1,6 +1,7 @@
 import type { AccountId } from '../directory/directory.ts';
 import type { Piece } from '../lib/pieces.ts';
 import { type Service, transferring } from '../lib/thread-pool.ts';
+import { type FieldSelection, FieldSelector } from '../message/field-selector.ts';
 import type { SortKey } from '../message/sort.ts';
 import type { Part } from '../message/structure.ts';
 import type { ThreadAlgorithm } from '../message/threads.ts';
@@ -25,7 +26,9 @@ import {
 import { normaliseRanges } from './maildir/message-row.ts';
 import { OpenAccounts, type OpenAccountsOptions } from './maildir/open-accounts.ts';
 import { knownSummaries, readHeaders, readMessage, readStructure, readSummaries } from './maildir/read.ts';
+import { readContents, select, selectKnown } from './maildir/read-many.ts';
 import { claimRecent, setFlags } from './maildir/set-flags.ts';
+import { BytesPacker, buffersOf } from './packed-bytes.ts';
 import { packHeaders } from './packed-headers.ts';
 import { pack } from './packed-messages.ts';
 import { packSummaries, type SummaryRow } from './packed-summaries.ts';
@@ -59,6 +62,8 @@ const PAUSE = 20;
 const TURN = 5;
 /** Messages read between two looks at the clock. */
 const STEP = 10;
+/** Headers looked at in one go. */
+const HEADERS = 100;
 /** LIST looks for other programs' changes at most this often (ms). */
 const LIST_PAUSE = 1000;
 
@@ -115,14 +120,15 @@ export function storeService(options: OpenAccountsOptions): {
   const inSteps = <T>(
     { account: id, mailbox, uids }: Uids,
     read: (account: MaildirAccount, folder: Folder, uids: readonly Uid[]) => T[],
+    step = STEP,
   ): Promise<T[]> =>
     accounts.hold(id, async (account) => {
       accounts.glance(account, mailbox);
       const found: T[] = [];
       let since = account.now();
-      for (let at = 0; at < uids.length; at += STEP) {
+      for (let at = 0; at < uids.length; at += step) {
         found.push(
-          ...accounts.run(id, (open) => read(open, open.folder(mailbox), uids.slice(at, at + STEP))),
+          ...accounts.run(id, (open) => read(open, open.folder(mailbox), uids.slice(at, at + step))),
         );
         if (account.now() - since < TURN) continue;
         await others();
@@ -207,6 +213,8 @@ export function storeService(options: OpenAccountsOptions): {
     for (const waiter of batch) {
       const { account: id, ...rest } = waiter.incoming;
       try {
+        // A client that names a mailbox may mean one that another program has just made.
+        if (rest.key === undefined && 'path' in rest.into) accounts.run(id, (open) => open.refreshTree());
         arrivals.push({ ...rest, account: accounts.get(id) });
         waiters.push(waiter);
       } catch (error) {
@@ -350,6 +358,29 @@ export function storeService(options: OpenAccountsOptions): {
       return transferring(packed, [packed.uids.buffer, packed.lengths.buffer, packed.bytes.buffer]);
     },
 
+    /** Those that are in the index come first: ascending they are only when all are. */
+    headerFields: async (to: Uids & { readonly selection: FieldSelection }): Promise<unknown> => {
+      const selector = new FieldSelector(to.selection);
+      const packer = new BytesPacker();
+      const missing = await inSteps(
+        to,
+        (account, folder, uids) => selectKnown(account, folder, uids, selector, packer) as Uid[],
+        HEADERS,
+      );
+      for (const { uid, header } of missing.length > 0
+        ? await inSteps({ ...to, uids: missing }, readHeaders)
+        : [])
+        select(packer, selector, uid, header);
+      const packed = packer.packed();
+      return transferring(packed, buffersOf(packed));
+    },
+
+    /** As many as belong in one answer, and how many those are. */
+    contents: async (to: Uids): Promise<unknown> => {
+      const contents = await inTurns(to, (account, folder) => readContents(account, folder, to.uids));
+      return transferring(contents, buffersOf(contents.packed));
+    },
+
     structure: (to: In & { readonly uid: Uid }): Part =>
       on(to, (account) => readStructure(account, account.folder(to.mailbox), to.uid)),
 
@@ -472,6 +503,9 @@ function others(): Promise<void> {
 function answer(waiter: Waiting, outcome: Arrived | undefined): void {
   if (!outcome) waiter.reject(new Error('a delivery without an outcome'));
   else if ('error' in outcome) waiter.reject(outcome.error);
-  else if ('row' in outcome) waiter.resolve({ messages: pack(outcome.folder, [outcome.row]) });
+  else if ('row' in outcome) {
+    const { folder, row } = outcome;
+    waiter.resolve({ messages: pack(folder, [row]), uidValidity: folder.uidValidity });
+  }
   else waiter.resolve(outcome);
 }

@@ -1,6 +1,7 @@
 import type { AccountId } from '../directory/directory.ts';
 import type { Piece } from '../lib/pieces.ts';
 import type { RawMessage } from '../mail/raw-message.ts';
+import type { FieldSelection } from '../message/field-selector.ts';
 import type { SortKey } from '../message/sort.ts';
 import type { Part } from '../message/structure.ts';
 import type { ThreadAlgorithm } from '../message/threads.ts';
@@ -31,6 +32,13 @@ export interface Mailbox {
   readonly subscribed: boolean;
   /** Keywords in use, for FLAGS and PERMANENTFLAGS. */
   readonly keywords: readonly Flag[];
+}
+
+/** Where a message was stored (RFC 4315 3). */
+export interface Appended {
+  readonly mailbox: MailboxId;
+  readonly uidValidity: number;
+  readonly uid: Uid;
 }
 
 export type SpecialUse = 'archive' | 'drafts' | 'junk' | 'sent' | 'trash' | 'flagged' | 'all';
@@ -89,6 +97,12 @@ export interface AccountStore {
     raw: RawMessage,
     options: { readonly flags: readonly Flag[]; readonly internalDate: number },
   ): Promise<Message>;
+  /** The same by name, for who would only ask for the id: one question instead of two. */
+  appendTo(
+    path: string,
+    raw: RawMessage,
+    options: { readonly flags: readonly Flag[]; readonly internalDate: number },
+  ): Promise<Appended>;
   /** All UIDs of the mailbox, ascending. */
   uids(id: MailboxId): Promise<Uint32Array>;
   /** The lowest UID without \Seen; null when there is none. */
@@ -106,6 +120,23 @@ export interface AccountStore {
     id: MailboxId,
     uids: readonly Uid[],
   ): AsyncIterable<readonly { readonly uid: Uid; readonly header: Uint8Array }[]>;
+  /**
+   * Some fields of the header of each, as BODY[HEADER.FIELDS (...)] has them (field-selector.ts); ascending by UID, in
+   * batches; UIDs that are gone are left out. Strings of bytes ("latin1").
+   */
+  headerFields(
+    id: MailboxId,
+    uids: readonly Uid[],
+    selection: FieldSelection,
+  ): AsyncIterable<readonly { readonly uid: Uid; readonly fields: string }[]>;
+  /**
+   * Small messages whole, many with one look; ascending by UID, in batches of bounded size, the next one on its way.
+   * What is gone is left out, and what is too big for this, or cannot be had so at the moment: `raw` tells.
+   */
+  contents(
+    id: MailboxId,
+    uids: readonly Uid[],
+  ): AsyncIterable<readonly { readonly uid: Uid; readonly bytes: Uint8Array }[]>;
   /** The MIME tree with byte offsets into `raw`. Throws 'expunged'. */
   structure(id: MailboxId, uid: Uid): Promise<Part>;
   /** Throws 'expunged'. */

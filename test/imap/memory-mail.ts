@@ -1,12 +1,13 @@
 import type { AccountId } from '../../src/directory/directory.ts';
 import { rawMessage } from '../../src/mail/raw-message.ts';
-import { fieldValues } from '../../src/message/header.ts';
+import { fieldValues, selectFields } from '../../src/message/header.ts';
 import type { SortKey } from '../../src/message/sort.ts';
 import { summarise } from '../../src/message/summary.ts';
 import { bodyText, fieldTexts, includesText, messageText } from '../../src/message/text.ts';
 import type { ThreadAlgorithm } from '../../src/message/threads.ts';
 import {
   type AccountStore,
+  type Appended,
   type Change,
   type Delivery,
   type Flag,
@@ -137,6 +138,17 @@ export class MemoryAccount implements AccountStore {
     return this.put(id, Buffer.concat(chunks), options);
   }
 
+  async appendTo(
+    path: string,
+    raw: { read(): AsyncIterable<Uint8Array> },
+    options: { readonly flags: readonly Flag[]; readonly internalDate: number },
+  ): Promise<Appended> {
+    const box = this.#find(path);
+    if (!box?.selectable) throw new StoreError('not-found', path);
+    const { uid } = await this.append(box.id, raw, options);
+    return { mailbox: box.id, uidValidity: box.uidValidity, uid };
+  }
+
   put(
     id: MailboxId,
     bytes: Buffer,
@@ -185,6 +197,23 @@ export class MemoryAccount implements AccountStore {
     for (const uid of uids) {
       const stored = this.#box(id).messages.get(uid);
       if (stored) yield [{ uid, header: summarise(stored.bytes).header ?? new Uint8Array(0) }];
+    }
+  }
+
+  async *headerFields(
+    ...[id, uids, { names, mode }]: Parameters<AccountStore['headerFields']>
+  ): ReturnType<AccountStore['headerFields']> {
+    for await (const headers of this.headers(id, uids))
+      yield headers.map(({ uid, header }) => ({
+        uid,
+        fields: selectFields(header, names, mode).toString('latin1'),
+      }));
+  }
+
+  async *contents(id: MailboxId, uids: readonly Uid[]): ReturnType<AccountStore['contents']> {
+    for (const uid of uids) {
+      const stored = this.#box(id).messages.get(uid);
+      if (stored) yield [{ uid, bytes: stored.bytes }];
     }
   }
 

@@ -248,6 +248,15 @@ export function mailStoreContract(name: string, make: () => Promise<Implementati
       expect(await flagsOf()).toEqual([[...flags].sort()]);
       expect((await mailbox('INBOX')).keywords).toEqual(['$Forwarded']);
       expect(await refused(account.append('Mx' as MailboxId, message('x'), NO_FLAGS))).toBe('not-found');
+      const { uidValidity } = await mailbox('INBOX');
+      expect(await account.appendTo('inbox', message('by name'), NO_FLAGS)).toEqual({
+        mailbox: inbox,
+        uidValidity,
+        uid: 2,
+      });
+      await account.create('Above/below');
+      for (const path of ['No/where', '../x', ''])
+        expect(await refused(account.appendTo(path, message('x'), NO_FLAGS))).toBe('not-found');
       expect(await refused(account.raw(inbox, 99 as Uid))).toBe('expunged');
     });
 
@@ -611,6 +620,37 @@ export function mailStoreContract(name: string, make: () => Promise<Implementati
         expect(raw.toString()).toBe('text 1\r\n');
       }
       expect(await refused(account.structure(inbox, 99 as Uid))).toBe('expunged');
+    });
+
+    test('fields of headers, as BODY[HEADER.FIELDS (...)] has them', async () => {
+      for (let i = 0; i < 3; i++) await append(`text ${i}`);
+      const wanted = [3, 1, 99, 2] as Uid[];
+      for (let round = 0; round < 2; round++) {
+        const only = await all(
+          account.headerFields(inbox, wanted, { mode: 'only', names: ['SUBJECT', 'X-None'] }),
+        );
+        expect(only).toEqual([1, 2, 3].map((uid) => ({ uid, fields: 'Subject: Test\r\n\r\n' })));
+        const [rest] = await all(account.headerFields(inbox, [2 as Uid], { mode: 'not', names: ['from'] }));
+        expect(rest?.fields).toMatch(/^(?!.*From:).*Subject: Test\r\n.*\r\n\r\n$/s);
+      }
+      expect(await all(account.headerFields(inbox, [], { mode: 'only', names: ['to'] }))).toEqual([]);
+    });
+
+    test('small messages whole, many at once; big ones and those that are gone are left out', async () => {
+      const texts = Array.from({ length: 40 }, (_, i) => `${i}`.repeat(i * 1000));
+      texts[7] = 'big '.repeat(100_000);
+      for (const text of texts) await append(text);
+      await account.expunge(inbox, [9 as Uid]);
+      await account.setFlags(inbox, [10 as Uid], { mode: 'add', flags: ['\\Seen'] });
+      const wanted = texts.map((_, i) => (i + 1) as Uid);
+      const found = await all(account.contents(inbox, [...wanted, 999 as Uid]));
+      const uids = found.map(({ uid }) => Number(uid));
+      expect(uids).toEqual([...uids].sort((a, b) => a - b));
+      expect(uids).toEqual(expect.arrayContaining([1, 2, 3, 10, 32]));
+      expect(uids).not.toContain(8);
+      expect(uids).not.toContain(9);
+      for (const { uid, bytes } of found)
+        expect(Buffer.from(bytes).equals(await bytesOf(await account.raw(inbox, uid)))).toBe(true);
     });
 
     describe('search', () => {

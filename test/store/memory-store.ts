@@ -2,8 +2,9 @@ import type { AccountId } from '../../src/directory/directory.ts';
 import { type Piece, readPieces } from '../../src/lib/pieces.ts';
 import { type RawMessage, rawMessage } from '../../src/mail/raw-message.ts';
 import { parseDate } from '../../src/message/date.ts';
+import type { FieldSelection } from '../../src/message/field-selector.ts';
 import { fold } from '../../src/message/fold.ts';
-import { fieldValues } from '../../src/message/header.ts';
+import { fieldValues, selectFields } from '../../src/message/header.ts';
 import type { SortKey } from '../../src/message/sort.ts';
 import type { Part } from '../../src/message/structure.ts';
 import { summarise } from '../../src/message/summary.ts';
@@ -20,6 +21,7 @@ import {
 } from '../../src/store/quota.ts';
 import {
   type AccountStore,
+  type Appended,
   type Change,
   type Delivery,
   type EmailId,
@@ -214,6 +216,17 @@ class MemoryAccount implements AccountStore {
     return this.#add(this.#box(id), bytes, options);
   }
 
+  async appendTo(
+    path: string,
+    raw: RawMessage,
+    options: { readonly flags: readonly Flag[]; readonly internalDate: number },
+  ): Promise<Appended> {
+    const found = await this.mailbox(path);
+    if (!found?.selectable) throw new StoreError('not-found', path);
+    const { uid } = await this.append(found.id, raw, options);
+    return { mailbox: found.id, uidValidity: found.uidValidity, uid };
+  }
+
   deliver(delivery: Delivery): Promise<{ readonly mailbox: MailboxId; readonly uid: Uid }> {
     const known = this.#delivered.get(delivery.key);
     if (known !== undefined) return known;
@@ -270,6 +283,25 @@ class MemoryAccount implements AccountStore {
     uids: readonly Uid[],
   ): AsyncGenerator<readonly { readonly uid: Uid; readonly header: Uint8Array }[]> {
     yield this.#those(id, uids).map((stored) => ({ uid: stored.message.uid, header: headerOf(stored) }));
+  }
+
+  async *headerFields(
+    id: MailboxId,
+    uids: readonly Uid[],
+    { names, mode }: FieldSelection,
+  ): AsyncGenerator<readonly { readonly uid: Uid; readonly fields: string }[]> {
+    yield this.#those(id, uids).map((stored) => ({
+      uid: stored.message.uid,
+      fields: selectFields(headerOf(stored), names, mode).toString('latin1'),
+    }));
+  }
+
+  async *contents(
+    id: MailboxId,
+    uids: readonly Uid[],
+  ): AsyncGenerator<readonly { readonly uid: Uid; readonly bytes: Uint8Array }[]> {
+    const small = this.#those(id, uids).filter(({ bytes }) => bytes.length <= 64 * 1024);
+    yield small.map(({ message: { uid }, bytes }) => ({ uid, bytes }));
   }
 
   async structure(id: MailboxId, uid: Uid): Promise<Part> {

@@ -1,3 +1,4 @@
+import type { FieldSelection } from '../../message/field-selector.ts';
 import { ConnectionLost } from '../../net/errors.ts';
 import {
   type Message,
@@ -13,7 +14,7 @@ import { type Command, command, type ImapSession, type Ok } from '../command.ts'
 import { ImapBad, ImapNo } from '../errors.ts';
 import { fetchItems } from '../fetch/index.ts';
 import type { FetchAttribute, FetchItem, Literal } from '../fetch/item.ts';
-import { FetchedMessage, type Mailbox } from '../fetched-message.ts';
+import { FetchedMessage, type Loaded, type Mailbox } from '../fetched-message.ts';
 import type { Parser } from '../parser.ts';
 import { tellVanished } from '../qresync.ts';
 import { normalise, type SequenceSet } from '../sequence-set.ts';
@@ -22,6 +23,10 @@ import { normalise, type SequenceSet } from '../sequence-set.ts';
 const BATCH = 500;
 /** Octets of messages whose headers are. */
 const BATCH_BYTES = 16 * 1024 * 1024;
+/** Octets of messages that are loaded whole in one go; as many are on their way meanwhile. */
+const CONTENT_BYTES = 512 * 1024;
+/** Bigger messages are read one by one, as the client takes them. */
+const SMALL = 64 * 1024;
 /** Items of one command; each is printed for each message. */
 const MAX_ITEMS = 100;
 
@@ -143,10 +148,18 @@ interface Details {
   /** Ascending by UID, as the messages are. */
   readonly summaries: readonly Summary[];
   readonly headers: ReadonlyMap<Uid, Uint8Array>;
+  readonly fields: ReadonlyMap<Uid, string>;
   readonly threads: ReadonlyMap<Uid, ThreadId>;
+  readonly contents: ReadonlyMap<Uid, Uint8Array>;
 }
 
-const NO_DETAILS: Details = { summaries: [], headers: new Map(), threads: new Map() };
+const NO_DETAILS: Details = {
+  summaries: [],
+  headers: new Map(),
+  fields: new Map(),
+  threads: new Map(),
+  contents: new Map(),
+};
 
 /** Prints FETCH responses, batch by batch. */
 class Printer {
@@ -162,6 +175,9 @@ class Printer {
   readonly #shown: ReadonlySet<string>;
   readonly #parts: readonly SummaryPart[];
   readonly #headers: boolean;
+  /** All that is wanted of headers. */
+  readonly #fields: FieldSelection | undefined;
+  readonly #contents: boolean;
   readonly #threads: boolean;
   readonly #setsSeen: boolean;
   /** What clients ask of a whole mailbox whenever they open it: a path of its own, four times as fast. */
@@ -178,7 +194,10 @@ class Printer {
       this.#shown.has('FLAGS') && (this.#shown.has('MODSEQ') || !session.enabled.has('CONDSTORE'));
     const needs = new Set(this.#attributes.map((attribute) => attribute.needs));
     this.#parts = SUMMARY_PARTS.filter((part) => needs.has(part));
-    this.#headers = needs.has('header');
+    const ofHeaders = this.#attributes.filter((attribute) => attribute.needs === 'header');
+    this.#fields = ofHeaders.length === 1 ? ofHeaders[0]?.fields : undefined;
+    this.#headers = needs.has('header') && this.#fields === undefined;
+    this.#contents = this.#attributes.some((attribute) => attribute.reads);
     this.#threads = needs.has('thread');
     this.#setsSeen =
       session.selected.access === 'read-write' && this.#attributes.some((attribute) => attribute.seen);
@@ -189,7 +208,8 @@ class Printer {
   async print(found: readonly Message[]): Promise<void> {
     const newlySeen = new Set<Uid>();
     const messages = this.#setsSeen ? await this.#see(found.filter(this.#isInView), newlySeen) : found;
-    if (this.#parts.length === 0 && !this.#headers && !this.#threads) {
+    const fromIndex = this.#parts.length > 0 || this.#headers || this.#fields || this.#threads;
+    if (!fromIndex && !this.#contents) {
       await this.#printThese(messages, NO_DETAILS, newlySeen);
       return;
     }
@@ -210,9 +230,12 @@ class Printer {
   /** As many as may be in memory: a header can be all of a message. */
   #batchFrom(messages: readonly Message[], from: number): readonly Message[] {
     let to = from;
-    for (let bytes = 0; to < messages.length && to - from < BATCH; to++) {
-      if (this.#headers) bytes += messages[to]?.size ?? 0;
-      if (bytes > BATCH_BYTES && to > from) break;
+    let bytes = 0;
+    for (let contents = 0; to < messages.length && to - from < BATCH; to++) {
+      const size = messages[to]?.size ?? 0;
+      if (this.#headers || this.#fields) bytes += size;
+      if (this.#contents && size <= SMALL) contents += size;
+      if ((bytes > BATCH_BYTES || contents > CONTENT_BYTES) && to > from) break;
     }
     return messages.slice(from, to);
   }
@@ -228,17 +251,26 @@ class Printer {
     if (messages.length === 0) return NO_DETAILS;
     const { store, id } = this.#mailbox;
     const uids = messages.map((message) => message.uid);
-    const [summaries, headers, threads] = await Promise.all([
+    const small = this.#contents ? messages.filter(({ size }) => size <= SMALL).map(({ uid }) => uid) : [];
+    const [summaries, headers, fields, threads, contents] = await Promise.all([
       this.#parts.length > 0 ? collected(store.summaries(id, uids, this.#parts)) : [],
       this.#headers ? collected(store.headers(id, uids)) : [],
+      this.#fields ? collected(store.headerFields(id, uids, this.#fields)) : [],
       this.#threads ? store.threadIds(id, uids) : NO_DETAILS.threads,
+      small.length > 0 ? collected(store.contents(id, small)) : [],
     ]);
-    return { summaries, headers: new Map(headers.map(({ uid, header }) => [uid, header])), threads };
+    return {
+      summaries,
+      headers: new Map(headers.map(({ uid, header }) => [uid, header])),
+      fields: new Map(fields.map((each) => [each.uid, each.fields])),
+      threads,
+      contents: new Map(contents.map(({ uid, bytes }) => [uid, bytes])),
+    };
   }
 
   async #printThese(
     messages: readonly Message[],
-    { summaries, headers, threads }: Details,
+    { summaries, headers, fields: fieldsOf, threads, contents }: Details,
     newlySeen: ReadonlySet<Uid>,
   ): Promise<void> {
     const session = this.#session;
@@ -252,7 +284,12 @@ class Printer {
       while ((summaries[at]?.uid ?? uid) < uid) at++;
       const summary = summaries[at]?.uid === uid ? summaries[at] : undefined;
       const header = this.#headers ? headers.get(uid) : undefined;
-      if ((this.#parts.length > 0 && !summary) || (this.#headers && !header)) {
+      const fields = this.#fields ? fieldsOf.get(uid) : undefined;
+      const isMissing =
+        (this.#parts.length > 0 && !summary) ||
+        (this.#headers && !header) ||
+        (this.#fields && fields === undefined);
+      if (isMissing) {
         this.gone = true;
         continue;
       }
@@ -263,7 +300,10 @@ class Printer {
         if (out.full) await out.flush();
         continue;
       }
-      const fetched = new FetchedMessage(this.#mailbox, message, flags, summary, header, threads.get(uid));
+      const threadId = this.#threads ? threads.get(uid) : undefined;
+      const content = this.#contents ? contents.get(uid) : undefined;
+      const loaded: Loaded = { summary, header, fields, threadId, content };
+      const fetched = new FetchedMessage(this.#mailbox, message, flags, loaded);
       if (this.#tellsFlags) selected.toldFlags(message);
       const line = this.#line(sequence, fetched, newlySeen.has(uid));
       if (typeof line === 'string') out.add(line);

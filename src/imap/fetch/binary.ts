@@ -25,6 +25,7 @@ export const binarySize: FetchItem = {
     const path = bracketed(p);
     const head = `BINARY.SIZE[${path.join('.')}]`;
     return {
+      reads: true,
       async print(message) {
         const part = await decodable(message, path);
         if (part === 'all') return `${head} ${message.message.size}`;
@@ -38,7 +39,7 @@ function octets(p: Parser): FetchAttribute {
   const path = bracketed(p);
   const partial = parsePartial(p);
   const head = `BINARY[${path.join('.')}]${partial ? `<${partial.start}>` : ''}`;
-  return { print: (message) => print(head, message, path, partial) };
+  return { reads: true, print: (message) => print(head, message, path, partial) };
 }
 
 function bracketed(p: Parser): readonly number[] {

@@ -1,8 +1,11 @@
-import { selectFields } from '../../message/header.ts';
+import { byteString, selectFields } from '../../message/header.ts';
 import type { Span } from '../../message/structure.ts';
 import type { FetchedMessage, Octets } from '../fetched-message.ts';
 import type { FetchAttribute, FetchItem, Literal } from './item.ts';
 import { type PartialRange, parsePartial, parseSection, type Section, sectionSpan } from './section.ts';
+
+/** Octets of a message that is in memory are part of the line up to here; a line may have a hundred such items. */
+const INLINE = 16 * 1024;
 
 /** BODY (the structure without extensions), BODY[section] and BODY.PEEK[section] (RFC 9051 6.4.5). */
 
@@ -38,20 +41,22 @@ export function sectionAttribute(
   const { path, text } = section;
   // The message's own header is in the index, and where it ends its text begins.
   if (path.length === 0 && text.is === 'header')
-    return { needs: 'header', print: ({ header }) => inline(head, header, partial) };
+    return { needs: 'header', print: ({ header }) => inline(head, byteString(header), partial) };
   if (path.length === 0 && text.is === 'fields')
     return {
       needs: 'header',
-      print: ({ header }) => inline(head, selectFields(header, text.names, text.mode), partial),
+      fields: text,
+      print: (message) => inline(head, message.fields(text), partial),
     };
   if (path.length === 0 && text.is === 'text')
     return {
       needs: 'header',
+      reads: true,
       print: (m) => literal(head, m, { start: m.header.length, end: m.message.size }, partial),
     };
   if (path.length === 0)
-    return { print: (m) => literal(head, m, { start: 0, end: m.message.size }, partial) };
-  return { print: (m) => part(head, m, section, partial) };
+    return { reads: true, print: (m) => literal(head, m, { start: 0, end: m.message.size }, partial) };
+  return { reads: true, print: (m) => part(head, m, section, partial) };
 }
 
 async function part(
@@ -64,7 +69,7 @@ async function part(
   if (!span) return `${head} NIL`;
   if (section.text.is !== 'fields') return literal(head, message, span, partial);
   const header = Buffer.concat(await chunksOf(await message.octets(span)));
-  return inline(head, selectFields(header, section.text.names, section.text.mode), partial);
+  return inline(head, byteString(selectFields(header, section.text.names, section.text.mode)), partial);
 }
 
 async function chunksOf({ chunks }: Octets): Promise<Uint8Array[]> {
@@ -73,20 +78,25 @@ async function chunksOf({ chunks }: Octets): Promise<Uint8Array[]> {
   return all;
 }
 
-async function literal(
+function literal(
   head: string,
   message: FetchedMessage,
   span: Span,
   partial: PartialRange | null,
-): Promise<Literal> {
+): string | Promise<Literal> {
   const start = Math.min(span.start + (partial?.start ?? 0), span.end);
   const end = partial ? Math.min(start + partial.length, span.end) : span.end;
-  return { head, ...(await message.octets({ start, end })) };
+  const { content } = message;
+  if (content && end - start <= INLINE) return inline(head, byteString(content.subarray(start, end)), null);
+  return streamed(head, message, { start, end });
 }
 
-/** A literal that is short enough to be part of the line. */
-export function inline(head: string, bytes: Uint8Array, partial: PartialRange | null): string {
-  const wanted = partial ? bytes.subarray(partial.start, partial.start + partial.length) : bytes;
-  const text = Buffer.from(wanted.buffer, wanted.byteOffset, wanted.length).toString('latin1');
-  return `${head} {${wanted.length}}\r\n${text}`;
+async function streamed(head: string, message: FetchedMessage, span: Span): Promise<Literal> {
+  return { head, ...(await message.octets(span)) };
+}
+
+/** A literal that is short enough to be part of the line, from a string of bytes. */
+function inline(head: string, bytes: string, partial: PartialRange | null): string {
+  const wanted = partial ? bytes.slice(partial.start, partial.start + partial.length) : bytes;
+  return `${head} {${wanted.length}}\r\n${wanted}`;
 }

@@ -1,3 +1,4 @@
+import type { FieldSelection } from '../../message/field-selector.ts';
 import type { SummaryPart } from '../../store/store.ts';
 import type { FetchedMessage } from '../fetched-message.ts';
 import type { Parser } from '../parser.ts';
@@ -16,6 +17,10 @@ export interface FetchItem {
 export interface FetchAttribute {
   /** What must be loaded from the index for it, for many messages at once. */
   readonly needs?: SummaryPart | 'header' | 'thread';
+  /** Of the header it needs only these fields: when nothing else is asked of headers, they alone are loaded. */
+  readonly fields?: FieldSelection;
+  /** It prints octets of the message itself: small messages are loaded for it, many at once. */
+  readonly reads?: true;
   /** Sets \Seen (RFC 9051 6.4.5). */
   readonly seen?: true;
   /** `NAME value`, as a string of bytes or, when it is long, a literal. */

@@ -18,7 +18,7 @@ import { scanFolder } from './scan.ts';
 /** Reading messages: their bytes from the file, everything else worked out once and kept in the index. */
 
 /** Messages up to this size come as bytes, which saves the other thread to open the file. */
-const SMALL = 64 * 1024;
+export const SMALL: number = 64 * 1024;
 /** How much of a bigger one is in memory at a time. */
 const CHUNK = 256 * 1024;
 /** Longer headers are read from the file each time. */
