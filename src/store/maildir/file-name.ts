@@ -81,8 +81,11 @@ export function composeBase(unique: string, fields: NameFields): string {
 }
 
 /** Another program's name with our fields; its own unknown fields stay. */
-export function withFields(base: string, fields: NameFields): string {
-  const parsed = parseBase(base);
+export function withFields(
+  base: string,
+  fields: NameFields,
+  parsed: Pick<BaseName, 'unique'> = parseBase(base),
+): string {
   const others = base.slice(parsed.unique.length).replace(/,[SWUE]=[^,]*/g, '');
   return composeBase(`${parsed.unique}${others}`, fields);
 }

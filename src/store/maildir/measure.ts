@@ -11,24 +11,29 @@ export function measuringBuffer(): Buffer {
   return Buffer.allocUnsafe(CHUNK);
 }
 
-/** Throws `NotRegular`. */
+/**
+ * Throws `NotRegular`.
+ * @param expected what the caller saw: having so many octets it need not ask whether there are more
+ */
 export function measure(
   path: string,
   buffer: Buffer = measuringBuffer(),
+  expected?: number,
 ): { readonly size: number; readonly crlfSize: number } {
   const fd = openRegular(path);
   try {
     let size = 0;
     let bare = 0;
     let previous = 0;
-    for (;;) {
+    while (size !== expected) {
       const bytes = readSync(fd, buffer);
-      if (bytes === 0) return { size, crlfSize: size + bare };
+      if (bytes === 0) break;
       const chunk = buffer.subarray(0, bytes);
       bare += bareLineFeeds(chunk, previous);
       previous = chunk[bytes - 1] ?? 0;
       size += bytes;
     }
+    return { size, crlfSize: size + bare };
   } finally {
     closeSync(fd);
   }

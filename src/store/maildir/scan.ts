@@ -13,6 +13,7 @@ import {
 import { bury } from './expunge.ts';
 import {
   type BaseName,
+  composeBase,
   emailBits,
   joinName,
   MAX_NAME,
@@ -236,14 +237,17 @@ function nameStrangers(account: MaildirAccount, folder: Folder, strangers: reado
     const crlfSize = crlfSizeOf(account, folder, stranger, buffer);
     if (crlfSize === undefined) continue;
     let { base, uid } = stranger;
+    let { unique } = name;
     const info = shortInfo(stranger.info);
     const known = uid > 0 && name.size === stats.size && name.crlfSize === crlfSize;
     if (!known || info !== stranger.info) {
       if (uid === 0) uid = folder.uidNext++;
       const fields = { size: stats.size, crlfSize, validity: folder.uidValidity, uid, email: name.email };
-      base = withFields(stranger.base, fields);
-      if (Buffer.byteLength(joinName(base, info)) > MAX_NAME - 32)
-        base = withFields(account.names.next(stats.mtimeMs), fields);
+      base = withFields(stranger.base, fields, name);
+      if (Buffer.byteLength(joinName(base, info)) > MAX_NAME - 32) {
+        unique = account.names.next(stats.mtimeMs);
+        base = composeBase(unique, fields);
+      }
       try {
         renameSync(account.fileOf(folder, stranger), account.fileOf(folder, { base, place, info }));
       } catch (error) {
@@ -252,7 +256,7 @@ function nameStrangers(account: MaildirAccount, folder: Folder, strangers: reado
       }
       renamed.add(place);
     }
-    const email = name.email ?? emailBits(parseBase(base).unique);
+    const email = name.email ?? emailBits(unique);
     named.push({
       uid,
       flags: bitsOfInfo(info, folder.keywords),
@@ -294,7 +298,7 @@ function crlfSizeOf(
   if (uid > 0 && said === stats.size && crlfSize !== null && crlfSize >= said && crlfSize <= said * 2)
     return crlfSize;
   try {
-    return measure(account.fileOf(folder, stranger), buffer).crlfSize;
+    return measure(account.fileOf(folder, stranger), buffer, stats.size).crlfSize;
   } catch (error) {
     if (isMissing(error) || error instanceof NotRegular) return undefined;
     if (!['EACCES', 'EPERM', 'EIO'].includes(codeOf(error) ?? '')) throw error;
