@@ -423,6 +423,19 @@ class CallingAccount implements AccountStore {
     return this.#watch(listener, mailbox);
   }
 
+  async #arrive(into: Incoming['into'], raw: RawMessage, options: AppendOptions): Promise<Stored> {
+    const quota = await this.#quotaOf(this.account);
+    const { content, transfer } = pack(raw.pieces);
+    const { flags, internalDate } = options;
+    const arrived = await this.#call<Arrived>(
+      'arrive',
+      { flags, internalDate, into, content, quota },
+      transfer,
+    );
+    if (!('messages' in arrived)) throw new Error('APPEND answered as a delivery');
+    return arrived;
+  }
+
   #call<T>(method: string, argument: object = {}, transfer?: readonly Transferable[]): Promise<T> {
     return this.#calls.call(this.account, method, { account: this.account, ...argument }, transfer);
   }

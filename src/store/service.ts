@@ -506,6 +506,5 @@ function answer(waiter: Waiting, outcome: Arrived | undefined): void {
   else if ('row' in outcome) {
     const { folder, row } = outcome;
     waiter.resolve({ messages: pack(folder, [row]), uidValidity: folder.uidValidity });
-  }
-  else waiter.resolve(outcome);
+  } else waiter.resolve(outcome);
 }

@@ -49,13 +49,14 @@ export const append: Command = command({
   async run(session, { path, flags, date, message }) {
     const { store, world } = session;
     if (message.size === 0) throw new ImapNo('There is no message', 'CANNOT');
-    const mailbox = await destination(session, path);
     const internalDate = date ?? world.clock.now().getTime();
-    const appended = await store.append(mailbox.id, message, { flags, internalDate }).catch((error) => {
-      throw tryCreate(error);
-    });
-    if (session.hasSelected && session.selected.id === mailbox.id) await session.catchUp();
-    return { code: `APPENDUID ${mailbox.uidValidity} ${appended.uid}` };
+    const { mailbox, uidValidity, uid } = await store
+      .appendTo(named(path), message, { flags, internalDate })
+      .catch((error) => {
+        throw tryCreate(error);
+      });
+    if (session.hasSelected && session.selected.id === mailbox) await session.catchUp();
+    return { code: `APPENDUID ${uidValidity} ${uid}` };
   },
 });
 
@@ -88,7 +89,12 @@ async function admit(session: ImapSession, path: string, { size, plus }: Announc
 
 /** The mailbox a message is to go to. */
 export async function destination({ store }: ImapSession, path: string): Promise<Mailbox> {
-  const mailbox = await store.mailbox(path.replace(/\/$/, ''), 'known');
+  const mailbox = await store.mailbox(named(path), 'known');
   if (!mailbox?.selectable) throw noSuchDestination();
   return mailbox;
+}
+
+/** Some clients write the hierarchy delimiter behind a name. */
+function named(path: string): string {
+  return path.replace(/\/$/, '');
 }
