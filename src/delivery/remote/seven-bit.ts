@@ -60,7 +60,8 @@ class Conversion {
   }
 
   async *part(part: Part, place: 'root' | 'within'): AsyncGenerator<Uint8Array> {
-    if (part.children.length > 0) yield* this.#multipart(part);
+    if (isBare(part)) yield* this.#bare(part);
+    else if (part.children.length > 0) yield* this.#multipart(part);
     else if (part.message) yield* this.#message(part, part.message);
     else yield* this.#leaf(part, place);
   }
@@ -74,6 +75,22 @@ class Conversion {
       at = child.body.end;
     }
     yield* this.#between({ start: at, end: part.body.end });
+  }
+
+  /** All it has is text, and its own header is the only place for a label: it becomes the text that it is. */
+  async *#bare(part: Part): AsyncGenerator<Uint8Array> {
+    const body = (): AsyncIterable<Uint8Array> => this.#raw.read(part.body);
+    const found = await look(body());
+    if (!hits(found, this.#unfit)) {
+      yield* this.#header(part, identityOf(part), 'within');
+      yield* body();
+    } else if (isIdentity(part)) {
+      yield* this.#header(part, 'quoted-printable', 'bare');
+      yield* quotedPrintable(body());
+    } else {
+      yield* this.#header(part, undefined, 'within');
+      yield* masked(body());
+    }
   }
 
   async *#message(part: Part, inner: Part): AsyncGenerator<Uint8Array> {
@@ -114,7 +131,7 @@ class Conversion {
   async *#header(
     part: Part,
     encoding: string | undefined,
-    place: 'root' | 'within',
+    place: 'root' | 'within' | 'bare',
   ): AsyncGenerator<Uint8Array> {
     const { header } = part;
     if (encoding === undefined || header.end - header.start > MAX_HEADER) {
@@ -128,6 +145,11 @@ class Conversion {
   }
 }
 
+/** A multipart without any boundary: its one part begins where its header ends. */
+function isBare({ children: [only, ...others], body }: Part): boolean {
+  return only !== undefined && others.length === 0 && only.header.end === body.start;
+}
+
 function isIdentity(part: Part): boolean {
   return part.encoding === '7bit' || part.encoding === '8bit' || part.encoding === 'binary';
 }
@@ -137,16 +159,19 @@ function identityOf(part: Part): string | undefined {
   return part.encoding === '8bit' || part.encoding === 'binary' ? '7bit' : undefined;
 }
 
-function relabelled(header: string, encoding: string, place: 'root' | 'within'): string {
+function relabelled(header: string, encoding: string, place: 'root' | 'within' | 'bare'): string {
   let kept = '';
   const names = new Set<string>();
   let end = 0;
   for (const field of fields(header)) {
     names.add(field.name);
     end = field.end;
-    if (field.name !== 'content-transfer-encoding') kept += header.slice(field.start, field.end);
+    const isReplaced =
+      field.name === 'content-transfer-encoding' || (place === 'bare' && field.name === 'content-type');
+    if (!isReplaced) kept += header.slice(field.start, field.end);
   }
   const added = [`Content-Transfer-Encoding: ${encoding}`];
+  if (place === 'bare') added.unshift('Content-Type: text/plain; charset=unknown-8bit');
   if (place === 'root') {
     // A message from before MIME becomes one of today, or nobody would decode it (RFC 1428 3).
     if (!names.has('content-type')) added.unshift('Content-Type: text/plain; charset=unknown-8bit');
