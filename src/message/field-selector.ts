@@ -12,7 +12,8 @@ export interface FieldSelection {
 
 /** Names letter by letter: however many there are, each octet of a field's name is looked at once. */
 interface Letter {
-  readonly next: Map<number, Letter>;
+  /** By their octets. */
+  readonly next: (Letter | undefined)[];
   ends: 'a name' | 'no name';
 }
 
@@ -26,7 +27,7 @@ const ENDING = 4;
 
 export class FieldSelector {
   readonly #mode: 'only' | 'not';
-  readonly #names: Letter = { next: new Map(), ends: 'no name' };
+  readonly #names: Letter = { next: [], ends: 'no name' };
   /** Lines that are no fields have the empty name. */
   readonly #junk: boolean;
 
@@ -37,10 +38,10 @@ export class FieldSelector {
       let letter = this.#names;
       for (const char of name.toLowerCase()) {
         const code = char.charCodeAt(0);
-        let next = letter.next.get(code);
+        let next = letter.next[code];
         if (!next) {
-          next = { next: new Map(), ends: 'no name' };
-          letter.next.set(code, next);
+          next = { next: [], ends: 'no name' };
+          letter.next[code] = next;
         }
         letter = next;
       }
@@ -62,14 +63,12 @@ export class FieldSelector {
       const end = endOfField(header, start);
       if (this.#has(header, start, end) !== (this.#mode === 'only')) {
         // Neighbours go together.
-        if (from < start) into.set(header.subarray(from, start), to);
-        to += start - from;
+        to = copy(header, from, start, into, to);
         from = end;
       }
       start = end;
     }
-    if (from < start) into.set(header.subarray(from, start), to);
-    to += start - from;
+    to = copy(header, from, start, into, to);
     if (to > at && into[to - 1] !== LF) {
       into[to++] = CR;
       into[to++] = LF;
@@ -85,7 +84,7 @@ export class FieldSelector {
     for (; at < end; at++) {
       const code = header[at] ?? 0;
       if (code <= SPACE || code >= 0x7f || code === COLON) break;
-      letter = letter?.next.get(code >= 0x41 && code <= 0x5a ? code + 0x20 : code);
+      letter = letter?.next[code >= 0x41 && code <= 0x5a ? code + 0x20 : code];
       if (!letter && !this.#junk) return false;
     }
     const nameEnd = at;
@@ -93,6 +92,12 @@ export class FieldSelector {
     if (nameEnd === start || header[at] !== COLON) return this.#junk;
     return letter?.ends === 'a name';
   }
+}
+
+/** Returns where it ends in `into`. */
+function copy(header: Uint8Array, from: number, end: number, into: Uint8Array, at: number): number {
+  if (from < end) into.set(header.subarray(from, end), at);
+  return at + end - from;
 }
 
 function isBlankLine(header: Uint8Array, at: number): boolean {
