@@ -46,7 +46,7 @@ interface Found {
 /** A file that the index does not know. */
 interface Stranger extends Found {
   readonly name: BaseName;
-  readonly stats: Stats;
+  readonly stats: Pick<Stats, 'size' | 'mtimeMs' | 'ctimeMs'>;
   /** Its own, from its name; 0 when it needs one. */
   uid: number;
 }
@@ -86,39 +86,39 @@ export function scanFolder(account: MaildirAccount, folder: Folder): void {
 
 /** What does not fit: rows without their file, and files, by their name without letters, without their row. */
 function compare(account: MaildirAccount, folder: Folder): { rows: MessageRow[]; found: Map<string, Found> } {
-  const names = new Set<string>();
-  for (const place of [NEW, CUR] as const)
-    for (const name of namesIn(account, folder, place))
-      if (!name.startsWith('.')) names.add(`${place}${name}`);
+  const visible = (place: Place): Set<string> =>
+    new Set(namesIn(account, folder, place).filter((name) => !name.startsWith('.')));
+  const names: readonly [inNew: Set<string>, inCur: Set<string>] = [visible(NEW), visible(CUR)];
   const unmatched: number[] = [];
   const known = account.index.prepare<[number, Place, string | null, string]>(
     'SELECT id, place, info, base FROM messages WHERE id BETWEEN ? AND ?',
   );
   const all = known.all(folder.firstId, folder.lastId);
+  // What a damaged index has for a place may be neither.
   for (const [id, place, info, base] of all)
-    if (!names.delete(`${place}${joinName(base, info)}`)) unmatched.push(folder.uidOf(id));
+    if (!names[place]?.delete(joinName(base, info))) unmatched.push(folder.uidOf(id));
   const rows = rowsOf(account.index, folder, unmatched);
   const moved = new Set(rows.map(({ base }) => base));
   const found = new Map<string, Found>();
-  for (const entry of names) {
-    const place: Place = entry.startsWith('0') ? NEW : CUR;
-    const file: Found = { ...splitName(entry.slice(1)), place };
-    const row = all.length === 0 || moved.has(file.base) ? undefined : matched(account, folder, file.base);
-    const twin = found.get(file.base) ?? row;
-    if (row && twin === row && !isSameMessage(account, folder, file, row)) {
-      // The name of a message that is still where it was.
-      settleTwins(account, folder, file, row);
-      continue;
+  for (const place of [NEW, CUR] as const)
+    for (const name of names[place]) {
+      const file: Found = { ...splitName(name), place };
+      const row = all.length === 0 || moved.has(file.base) ? undefined : matched(account, folder, file.base);
+      const twin = found.get(file.base) ?? row;
+      if (row && twin === row && !isSameMessage(account, folder, file, row)) {
+        // The name of a message that is still where it was.
+        settleTwins(account, folder, file, row);
+        continue;
+      }
+      if (twin?.place === CUR) {
+        settleTwins(account, folder, file, twin);
+        continue;
+      }
+      // What is in both directories is in cur/: it was moved while we looked, or somebody was stopped in the middle.
+      if (twin) settleTwins(account, folder, twin, file);
+      if (row) rows.push(row);
+      found.set(file.base, file);
     }
-    if (twin?.place === CUR) {
-      settleTwins(account, folder, file, twin);
-      continue;
-    }
-    // What is in both directories is in cur/: it was moved while we looked, or somebody was stopped in the middle.
-    if (twin) settleTwins(account, folder, twin, file);
-    if (row) rows.push(row);
-    found.set(file.base, file);
-  }
   return { rows, found };
 }
 
@@ -187,33 +187,40 @@ function settleStrangers(account: MaildirAccount, folder: Folder, found: Map<str
   const taken = account.index.prepare<[number]>(
     'SELECT 1 FROM messages WHERE id = ? UNION ALL SELECT 1 FROM tombstones WHERE id = ?',
   );
-  const given = new Set<number>();
   const strangers: Stranger[] = [];
-  for (const file of [...found.values()].sort((a, b) => (a.base < b.base ? -1 : 1))) {
+  for (const file of found.values()) {
     // A link would lead out of the tree, to what this mailbox's owner may not read.
     const stats = lstatSync(account.fileOf(folder, file), { throwIfNoEntry: false });
     if (!stats?.isFile()) continue;
     const name = parseBase(file.base);
-    if (stats.size === 0 && name.uid && name.size !== 0) {
+    const { size, mtimeMs, ctimeMs } = stats;
+    if (size === 0 && name.uid && name.size !== 0) {
       // Its bytes were lost in a power cut, so nobody was told that it was delivered: the queue still has it.
       account.log.warn({ mailbox: folder.path, file: file.base }, 'empty message file removed');
       unlinkIfThere(account.fileOf(folder, file));
       continue;
     }
-    let uid = name.uid?.validity === folder.uidValidity ? name.uid.uid : 0;
-    const free = uid < folder.uidMark && !given.has(uid);
-    if (!free || (uid > 0 && taken.get(folder.id(uid), folder.id(uid)))) uid = 0;
-    given.add(uid);
-    strangers.push({ ...file, name, stats, uid });
+    const { base, place, info } = file;
+    const uid = name.uid?.validity === folder.uidValidity ? name.uid.uid : 0;
+    strangers.push({ base, place, info, name, stats: { size, mtimeMs, ctimeMs }, uid });
   }
-  return strangers.sort(
-    (a, b) =>
-      (a.uid || MANY) - (b.uid || MANY) || a.name.seconds - b.name.seconds || (a.base < b.base ? -1 : 1),
-  );
+  // Of two with one UID the first by name keeps it.
+  strangers.sort((a, b) => a.uid - b.uid || (a.base < b.base ? -1 : 1));
+  let previous = 0;
+  for (const stranger of strangers) {
+    const { uid } = stranger;
+    const free = uid < folder.uidMark && uid !== previous;
+    if (!free || (uid > 0 && taken.get(folder.id(uid), folder.id(uid)))) stranger.uid = 0;
+    previous = uid;
+  }
+  const arrived = (a: Stranger, b: Stranger): number =>
+    a.name.seconds - b.name.seconds || (a.base < b.base ? -1 : 1);
+  return [
+    ...strangers.filter(({ uid }) => uid > 0),
+    ...strangers.filter(({ uid }) => uid === 0).sort(arrived),
+  ];
 }
 
-/** After every UID. */
-const MANY = 2 ** 32;
 /** Letters kept of a name of another program: all flags and keywords fit, and the name stays within NAME_MAX. */
 const MAX_INFO = 64;
 
