@@ -119,9 +119,9 @@ describe('literals that come without leave are read to their end (RFC 7888 4)', 
 
   test('with all that follows in the same command', async () => {
     const big = 'abcdefghi\n'.repeat(7000);
-    expect(
-      await client.tagged(`APPEND nowhere {70000+}\r\n${big} {4+}\r\nabcd "x" {5+}\r\nabcde`),
-    ).toMatch(/^NO \[TRYCREATE\]/);
+    expect(await client.tagged(`APPEND nowhere {70000+}\r\n${big} {4+}\r\nabcd "x" {5+}\r\nabcde`)).toMatch(
+      /^NO \[TRYCREATE\]/,
+    );
     expect(await client.tagged('APPEND nowhere {3+}\r\nabc')).toMatch(/^NO \[TRYCREATE\]/);
     expect(await client.tagged('APPEND Drafts {3+}\r\nabc {4+}\r\nabcd')).toMatch(/^BAD One message/);
   });
