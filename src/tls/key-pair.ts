@@ -35,7 +35,9 @@ export interface CertificateFiles {
  * @throws TlsError
  */
 export async function readKeyPair(files: CertificateFiles): Promise<KeyPair> {
-  const [cert, key] = await Promise.all([readText(files.cert, 'certificate'), readText(files.key, 'key')]);
+  // One after the other: of two problems the same one is always told.
+  const cert = await readText(files.cert, 'certificate');
+  const key = await readText(files.key, 'key');
   const certificate = parseCertificate(cert, files.cert);
   const privateKey = parseKey(key, files.key);
   if (!certificate.checkPrivateKey(privateKey))
