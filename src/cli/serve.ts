@@ -62,6 +62,7 @@ Signals: SIGTERM and SIGINT stop it gracefully (a second one at once), SIGHUP re
       endSoon(code, log);
       return code;
     } finally {
+      await log.drain();
       log.flush();
     }
   },

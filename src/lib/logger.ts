@@ -20,9 +20,14 @@ export interface LogOptions {
 
 export interface RootLogger extends Logger {
   setLevel(level: LogOptions['level']): void;
+  /** Resolves when all is written, or nobody reads any more, or the reader keeps us waiting: comes before `flush`. */
+  drain(): Promise<void>;
   /** Writes what is still buffered; called last at exit. */
   flush(): void;
 }
+
+/** How long (ms) the end of the process waits for whoever reads the log. */
+const DRAIN_MS = 1000;
 
 /** Secrets never reach a log line, whatever object carries them. */
 const SECRET_FIELDS = ['password', 'pass', 'secret', 'authorization', 'credentials', 'key'];
@@ -32,7 +37,10 @@ export function createLogger(
   out: NodeJS.WriteStream & { readonly fd: number } = process.stdout,
 ): RootLogger {
   const pretty = options.format === 'pretty' || (options.format === 'auto' && out.isTTY === true);
-  const file = pretty ? undefined : pino.destination({ dest: out.fd, sync: false, minLength: 4096 });
+  let ending = false;
+  const file = pretty
+    ? undefined
+    : pino.destination({ dest: out.fd, sync: false, minLength: 4096, retryEAGAIN: () => !ending });
   const logger: PinoLogger = pino(
     {
       level: options.level,
@@ -48,7 +56,19 @@ export function createLogger(
     setLevel(level: LogOptions['level']) {
       logger.level = level;
     },
+    async drain() {
+      if (!file) return;
+      // A reader that is gone is noticed by an asynchronous write only: flushSync would try for ever.
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, DRAIN_MS);
+        file.flush(() => {
+          clearTimeout(timer);
+          resolve();
+        });
+      });
+    },
     flush() {
+      ending = true;
       try {
         file?.flushSync();
       } catch {
