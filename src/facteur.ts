@@ -1,5 +1,4 @@
-import { availableParallelism, hostname } from 'node:os';
-import { join } from 'node:path';
+import { availableParallelism } from 'node:os';
 import { listAccounts } from './admin/accounts.ts';
 import { adoptionHandlers } from './admin/adopt.ts';
 import { ControlServer, controlPath } from './admin/control.ts';
@@ -16,7 +15,7 @@ import type { AccountId, Directory } from './directory/directory.ts';
 import { FileDirectory } from './directory/file-directory.ts';
 import { type DirectorySettings, JoinedDirectory } from './directory/joined-directory.ts';
 import { Passwords } from './directory/password.ts';
-import { SqliteDirectory, type SqliteDirectorySettings } from './directory/sqlite-directory.ts';
+import type { SqliteDirectory } from './directory/sqlite-directory.ts';
 import { CachingResolver } from './dns/cache.ts';
 import type { Resolver } from './dns/resolver.ts';
 import { parseServer, systemServers } from './dns/servers.ts';
@@ -31,14 +30,15 @@ import { type Address, Listeners, listensAnywhere, unserved } from './listeners.
 import { formatAddress, parseAddress, parseDomain } from './mail/address.ts';
 import type { RawMessage } from './mail/raw-message.ts';
 import { formatReply } from './mail/reply.ts';
+import { openDirectory, sqliteSettings } from './open/directory.ts';
+import { openQueue } from './open/queue.ts';
+import type { Surroundings } from './open/surroundings.ts';
 import { MaildropLocks } from './pop3/locks.ts';
 import { createProtocols, type Protocols, type ProtocolsDeps } from './protocols.ts';
 import type { DeliveryAgent, NewMessage } from './queue/queue.ts';
 import { Scheduler, type SchedulerOptions } from './queue/scheduler.ts';
-import { SegmentQueue } from './queue/segment-queue.ts';
-import type { QuotaOf } from './store/calling-store.ts';
+import type { SegmentQueue } from './queue/segment-queue.ts';
 import { DailyWalk } from './store/daily-walk.ts';
-import { MaildirStore } from './store/maildir-store.ts';
 import { accountLimits, type Limits } from './store/quota.ts';
 import { ThreadStore } from './store/thread-store.ts';
 import { Certificates, type CertificatesOptions } from './tls/certificates.ts';
@@ -47,12 +47,6 @@ import type { WorkerSettings } from './worker.ts';
 /** What a process cannot start with; `message` says what to do about it. */
 export class StartError extends Error {
   override readonly name = 'StartError';
-}
-
-/** What comes from outside: tests give a clock they move by hand. */
-export interface Surroundings {
-  readonly log: Logger;
-  readonly clock: Clock;
 }
 
 /** Settings that a running process cannot change: each alone, or all below it. */
@@ -173,33 +167,6 @@ interface Parts {
   readonly surroundings: Surroundings;
   readonly failed: Promise<Error>;
   close(): Promise<void>;
-}
-
-/** The queue of a data directory, for the daemon and for the command line while no daemon runs. */
-export function openQueue(config: Config, surroundings: Surroundings): Promise<SegmentQueue> {
-  return SegmentQueue.open({ directory: join(config.dataDir, 'queue') }, surroundings);
-}
-
-/** The mail of a data directory, for the command line while no daemon runs; without quotas unless it says them. */
-export function openStore(
-  config: Config,
-  { log, clock }: Surroundings,
-  quotaOf: QuotaOf = async () => null,
-): MaildirStore {
-  const { dataDir: directory, store: settings } = config;
-  const options = { directory, settings, clock, log, host: hostname(), pid: process.pid };
-  return new MaildirStore(options, quotaOf);
-}
-
-/** The directory of a configuration, for the daemon and for the command line beside it. */
-export function openDirectory(config: Config, clock: Clock, passwords: Passwords): SqliteDirectory {
-  return new SqliteDirectory({
-    path: join(config.dataDir, 'directory.sqlite'),
-    clock,
-    passwords,
-    declared: new FileDirectory(config.directory),
-    ...sqliteSettings(config),
-  });
 }
 
 async function build(
@@ -394,13 +361,6 @@ function directorySettings(config: Config): DirectorySettings {
     recipientDelimiters,
     postmaster: postmaster === null ? undefined : parseAddress(postmaster),
     defaultDomain: defaultDomain === null ? undefined : parseDomain(defaultDomain),
-  };
-}
-
-function sqliteSettings(config: Config): SqliteDirectorySettings {
-  return {
-    recipientDelimiters: config.directory.recipientDelimiters,
-    sharedSecrets: config.auth.cramMd5 ? { keyFile: join(config.dataDir, 'secrets.key') } : null,
   };
 }
 

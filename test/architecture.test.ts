@@ -15,6 +15,7 @@ const FLOORS = [
   ['smtp', 'imap', 'pop3'],
   ['admin'],
   ['config'],
+  ['open'],
   ['protocols.ts'],
   ['listeners.ts'],
   ['worker.ts'],

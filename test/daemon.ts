@@ -12,7 +12,7 @@ export interface Program {
 export const root: string = resolve(import.meta.dirname, '..');
 
 /** The sources as they lie here. */
-export const checkout: Program = { node: process.execPath, entry: join(root, 'src/main.ts') };
+export const checkout: Program = { node: process.execPath, entry: join(root, 'bin/facteur.js') };
 
 /** How long a daemon may take to start on a machine that is busy with other tests. */
 const START_MS = 60_000;

@@ -6,7 +6,7 @@ import { join, resolve } from 'node:path';
 
 /** The daemon and its command line as processes of their own, as an admin has them. */
 
-const MAIN = resolve(import.meta.dirname, '../src/main.ts');
+const MAIN = resolve(import.meta.dirname, '../bin/facteur.js');
 /** Under load a start takes much longer than alone. */
 const START_MS = 30_000;
 const ACCOUNT_PASSWORD = 'correct horse battery';

@@ -7,11 +7,11 @@ import { addressKey } from '../directory/address-key.ts';
 import type { AccountId } from '../directory/directory.ts';
 import { DirectoryError } from '../directory/errors.ts';
 import { Passwords } from '../directory/password.ts';
-import { openDirectory, openStore } from '../facteur.ts';
 import { systemClock } from '../lib/clock.ts';
 import { asDataDirError, claimDataDir, DataDirError, prepareDataDir } from '../lib/data-dir.ts';
 import { createLogger } from '../lib/logger.ts';
 import { holdLock } from '../lib/sqlite.ts';
+import { openDirectory } from '../open/directory.ts';
 import { UIDL_FORMATS } from '../pop3/uidl.ts';
 import { ADOPT_USAGE, type AdoptionWorld, RELEASE_USAGE, runAdopt, runRelease } from './adopt.ts';
 import type { CliCommand } from './command.ts';
@@ -19,14 +19,10 @@ import { resolveConfig } from './config-file.ts';
 
 /** Works on the tree itself; asks the running daemon for what belongs to it. */
 function adoptionCommand(
-  name: string,
-  summary: string,
   usage: string,
   run: (args: readonly string[], world: AdoptionWorld) => Promise<number>,
 ): CliCommand {
   return {
-    name,
-    summary,
     usage,
     async run(args, { io, configFile }) {
       const { config } = resolveConfig(configFile);
@@ -51,19 +47,9 @@ function adoptionCommand(
   };
 }
 
-export const adoptCommand: CliCommand = adoptionCommand(
-  'adopt',
-  "take a Maildir of Dovecot's, in place",
-  ADOPT_USAGE,
-  runAdopt,
-);
+export const adoptCommand: CliCommand = adoptionCommand(ADOPT_USAGE, runAdopt);
 
-export const releaseCommand: CliCommand = adoptionCommand(
-  'release',
-  "make an account's Maildir ready for Dovecot again",
-  RELEASE_USAGE,
-  runRelease,
-);
+export const releaseCommand: CliCommand = adoptionCommand(RELEASE_USAGE, runRelease);
 
 function accountOf(config: Config, passwords: Passwords, text: string): AccountId {
   const key = addressKey(addressFrom(text));
@@ -94,6 +80,7 @@ async function withAdmin<T>(config: Config, work: (admin: AdoptionAdmin) => Prom
         client.close();
       }
     }
+    const { openStore } = await import('../open/store.ts');
     const release = claimDataDir(config.dataDir);
     try {
       // Standard output is for the answer: `--json` is read by programs. That an index is missing is no news here.

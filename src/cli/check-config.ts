@@ -8,8 +8,6 @@ import { type CliIo, EXIT } from './io.ts';
 
 /** Says whether `serve` would take the configuration, and everything that is wrong with it. */
 export const checkConfig: CliCommand = {
-  name: 'check-config',
-  summary: 'check the configuration file, without starting anything',
   usage: 'facteur check-config [--config FILE] [--json]',
   async run(args, { io, configFile }) {
     const { values } = parseArgs({ args: [...args], options: { json: { type: 'boolean' } } });

@@ -1,8 +1,8 @@
 import { Passwords } from '../directory/password.ts';
 import type { SqliteDirectory } from '../directory/sqlite-directory.ts';
-import { openDirectory } from '../facteur.ts';
 import { systemClock } from '../lib/clock.ts';
 import { asDataDirError, prepareDataDir } from '../lib/data-dir.ts';
+import { openDirectory } from '../open/directory.ts';
 import { ACCOUNT_USAGE, runAccount } from './account.ts';
 import { ALIAS_USAGE, runAlias } from './alias.ts';
 import type { CliCommand } from './command.ts';
@@ -13,10 +13,8 @@ import type { CliIo } from './io.ts';
 type Run = (args: readonly string[], io: CliIo, directory: SqliteDirectory) => Promise<number>;
 
 /** Works on the directory's file itself: a running daemon sees what is committed with its next question. */
-function directoryCommand(name: string, summary: string, usage: string, run: Run): CliCommand {
+function directoryCommand(usage: string, run: Run): CliCommand {
   return {
-    name,
-    summary,
     usage,
     async run(args, { io, configFile }) {
       const { config } = resolveConfig(configFile);
@@ -36,23 +34,8 @@ function directoryCommand(name: string, summary: string, usage: string, run: Run
   };
 }
 
-export const domainCommand: CliCommand = directoryCommand(
-  'domain',
-  'domains we receive mail for: add, list, remove',
-  DOMAIN_USAGE,
-  runDomain,
-);
+export const domainCommand: CliCommand = directoryCommand(DOMAIN_USAGE, runDomain);
 
-export const accountCommand: CliCommand = directoryCommand(
-  'account',
-  'mailboxes: add, list, password, quota, enable, disable, remove',
-  ACCOUNT_USAGE,
-  runAccount,
-);
+export const accountCommand: CliCommand = directoryCommand(ACCOUNT_USAGE, runAccount);
 
-export const aliasCommand: CliCommand = directoryCommand(
-  'alias',
-  'other names, forwards, catch-alls: add, list, remove',
-  ALIAS_USAGE,
-  runAlias,
-);
+export const aliasCommand: CliCommand = directoryCommand(ALIAS_USAGE, runAlias);

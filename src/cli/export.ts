@@ -29,8 +29,6 @@ new is written, and flags are brought up to date. Works while the server runs.
 
 /** `facteur export …`: an account's mail goes out, as other programs read it. */
 export const exportCommand: CliCommand = {
-  name: 'export',
-  summary: 'write mail as mboxes or as a Maildir for other programs',
   usage: USAGE,
   async run(args, { io, configFile }) {
     const { values, positionals } = parseArgs({

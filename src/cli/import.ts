@@ -72,8 +72,6 @@ type Kind = (typeof KINDS)[number];
 
 /** `facteur import …`: mail from elsewhere comes into an account. */
 export const importCommand: CliCommand = {
-  name: 'import',
-  summary: 'bring mail from mboxes, Maildirs, message files or another IMAP server',
   usage: USAGE,
   async run(args, world) {
     const { values, positionals } = parseArgs({ args: [...args], allowPositionals: true, options: OPTIONS });

@@ -1,6 +1,5 @@
 import { ControlClient, controlPath } from '../admin/control.ts';
 import { queueAdmin, remoteQueueAdmin } from '../admin/queue.ts';
-import { openQueue } from '../facteur.ts';
 import { systemClock } from '../lib/clock.ts';
 import { claimDataDir } from '../lib/data-dir.ts';
 import { createLogger } from '../lib/logger.ts';
@@ -10,8 +9,6 @@ import { QUEUE_USAGE, runQueue } from './queue.ts';
 
 /** Asks the running daemon; while none runs, opens the queue itself. */
 export const queueCommand: CliCommand = {
-  name: 'queue',
-  summary: 'mail that waits to be delivered: list, show, retry, hold, release, remove',
   usage: QUEUE_USAGE,
   async run(args, { io, configFile }) {
     const { config } = resolveConfig(configFile);
@@ -23,6 +20,7 @@ export const queueCommand: CliCommand = {
         client.close();
       }
     }
+    const { openQueue } = await import('../open/queue.ts');
     const release = claimDataDir(config.dataDir);
     try {
       // Standard output is for the answer: `--json` is read by programs.

@@ -19,11 +19,12 @@ export async function run(args: readonly string[], io: CliIo): Promise<number> {
     return name === 'help' || help ? EXIT.ok : EXIT.usage;
   }
   if (name === '--version' || name === '-v') return run(['version'], io);
-  const command = commands.find((candidate) => candidate.name === name);
-  if (!command) {
+  const entry = commands.find((candidate) => candidate.name === name);
+  if (!entry) {
     io.err(`facteur: there is no command "${name}"\n\n${overview()}`);
     return EXIT.usage;
   }
+  const command = await entry.load();
   if (help) {
     io.out(`${command.usage}\n`);
     return EXIT.ok;

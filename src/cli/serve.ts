@@ -1,9 +1,7 @@
 import { parseArgs } from 'node:util';
-import { addAccount } from '../admin/accounts.ts';
-import { addDomain } from '../admin/domains.ts';
 import { ConfigError } from '../config/problem.ts';
 import type { Config } from '../config/schema.ts';
-import { Facteur } from '../facteur.ts';
+import type { Facteur as Server } from '../facteur.ts';
 import { systemClock } from '../lib/clock.ts';
 import { createLogger, type RootLogger } from '../lib/logger.ts';
 import { version } from '../lib/version.ts';
@@ -23,8 +21,6 @@ const TRIAL_ACCOUNT = `alice@${TRIAL_DOMAIN}`;
 
 /** Runs the mail server until SIGTERM or SIGINT. SIGHUP reads the configuration again. */
 export const serve: CliCommand = {
-  name: 'serve',
-  summary: 'run the mail server',
   usage: `facteur serve [--config FILE]
 
 Signals: SIGTERM and SIGINT stop it gracefully (a second one at once), SIGHUP reloads the configuration.`,
@@ -40,6 +36,8 @@ Signals: SIGTERM and SIGINT stop it gracefully (a second one at once), SIGHUP re
       process.exit(EXIT.failed);
     });
     try {
+      // After the configuration was read: what is wrong with it is said before the server's code is.
+      const { Facteur } = await import('../facteur.ts');
       const facteur = await Facteur.start(config, { log, clock: systemClock });
       if (file === null) io.out(await trialNotice(facteur, config));
       else if (facteur.directory.domains().length === 0)
@@ -109,7 +107,7 @@ function stopSignal(): Promise<NodeJS.Signals> {
 }
 
 /** Builds the new world first and keeps the old one when that fails. */
-async function reload(facteur: Facteur, configFile: string | undefined, log: RootLogger): Promise<void> {
+async function reload(facteur: Server, configFile: string | undefined, log: RootLogger): Promise<void> {
   try {
     const { config } = resolveConfig(configFile);
     const ignored = await facteur.reload(config);
@@ -129,7 +127,7 @@ async function reload(facteur: Facteur, configFile: string | undefined, log: Roo
 }
 
 /** What somebody who just typed `npm start` needs to know; makes the first account where there is none. */
-async function trialNotice(facteur: Facteur, config: Config): Promise<string> {
+async function trialNotice(facteur: Server, config: Config): Promise<string> {
   const password = await firstAccount(facteur);
   const ports = facteur.addresses();
   const rows = Object.entries(ports).flatMap(([service, addresses]) =>
@@ -172,9 +170,11 @@ const NOTES: Readonly<Record<string, string>> = {
 };
 
 /** Resolves to the new account's password, or undefined when the directory had accounts already. */
-async function firstAccount(facteur: Facteur): Promise<string | undefined> {
+async function firstAccount(facteur: Server): Promise<string | undefined> {
   const directory = facteur.directory;
   if (directory.domains().length > 0) return undefined;
+  const { addAccount } = await import('../admin/accounts.ts');
+  const { addDomain } = await import('../admin/domains.ts');
   await addDomain(directory, TRIAL_DOMAIN);
   const made = await addAccount(directory, { address: TRIAL_ACCOUNT, password: { is: 'generate' } });
   return made.generated;

@@ -4,7 +4,6 @@ import { remoteStoreAdmin, type StoreAdmin, storeAdmin } from '../admin/store.ts
 import type { Config } from '../config/schema.ts';
 import { addressKey } from '../directory/address-key.ts';
 import type { AccountId } from '../directory/directory.ts';
-import { openStore } from '../facteur.ts';
 import { systemClock } from '../lib/clock.ts';
 import { asDataDirError, claimDataDir } from '../lib/data-dir.ts';
 import { createLogger } from '../lib/logger.ts';
@@ -14,8 +13,6 @@ import { runStore, STORE_USAGE } from './store.ts';
 
 /** Asks the running daemon; while none runs, opens the accounts itself. */
 export const storeCommand: CliCommand = {
-  name: 'store',
-  summary: 'compare the index of the mail with the Maildir, mend it, make it again',
   usage: STORE_USAGE,
   async run(args, { io, configFile }) {
     const { config } = resolveConfig(configFile);
@@ -42,6 +39,7 @@ async function withAdmin(config: Config, work: (admin: StoreAdmin) => Promise<nu
       client.close();
     }
   }
+  const { openStore } = await import('../open/store.ts');
   const release = claimDataDir(config.dataDir);
   try {
     // Standard output is for the answer: `--json` is read by programs.

@@ -8,10 +8,10 @@ import { addressKey } from '../directory/address-key.ts';
 import type { Account } from '../directory/directory.ts';
 import { DirectoryError } from '../directory/errors.ts';
 import { Passwords } from '../directory/password.ts';
-import { openDirectory, openStore } from '../facteur.ts';
 import { systemClock } from '../lib/clock.ts';
 import { asDataDirError, claimDataDir, prepareDataDir } from '../lib/data-dir.ts';
 import { createLogger } from '../lib/logger.ts';
+import { openDirectory } from '../open/directory.ts';
 import { accountDirectory } from '../store/account-path.ts';
 import { accountLimits } from '../store/quota.ts';
 import { localAccount, type TransferAccount } from '../transfer/account.ts';
@@ -89,6 +89,7 @@ async function withOwnStore<T>(
   found: Account,
   work: (id: Account['id'], connect: Connect) => Promise<T>,
 ): Promise<T> {
+  const { openStore } = await import('../open/store.ts');
   const release = claimDataDir(config.dataDir);
   try {
     const log = createLogger({ level: 'error', format: config.log.format }, process.stderr);

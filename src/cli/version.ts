@@ -4,8 +4,6 @@ import type { CliCommand } from './command.ts';
 import { EXIT } from './io.ts';
 
 export const versionCommand: CliCommand = {
-  name: 'version',
-  summary: 'the version of Facteur and of Node.js',
   usage: 'facteur version [--json]',
   async run(args, { io }) {
     const { values } = parseArgs({ args: [...args], options: { json: { type: 'boolean' } } });

@@ -7,6 +7,7 @@ import { systemClock } from '../../src/lib/clock.ts';
 import { createLogger } from '../../src/lib/logger.ts';
 import { MaildirAccount } from '../../src/store/maildir/account.ts';
 import { checkAccount } from '../../src/store/maildir/check.ts';
+import { finish } from '../../src/store/maildir/turns.ts';
 import { freePorts } from '../processes.ts';
 import { startLoad } from './smtp-load.ts';
 
@@ -123,6 +124,7 @@ function disagreements(dir: string, address: string): string[] {
     defaultFolders: [],
     onChange: () => {},
   });
+  finish(account.opening());
   try {
     return checkAccount(account).map(({ mailbox, problem }) => `${address} ${mailbox}: ${problem}`);
   } finally {
@@ -132,7 +134,7 @@ function disagreements(dir: string, address: string): string[] {
 
 function start(config: string, dir: string): ChildProcess {
   const log = openSync(join(dir, 'daemon.log'), 'a');
-  return spawn(process.execPath, [join(root, 'src/main.ts'), 'serve', '--config', config], {
+  return spawn(process.execPath, [join(root, 'bin/facteur.js'), 'serve', '--config', config], {
     stdio: ['ignore', log, log],
   });
 }
@@ -145,7 +147,7 @@ async function end(daemon: ChildProcess, signal: NodeJS.Signals): Promise<void> 
 }
 
 function cli(config: string, words: readonly string[], input = ''): string {
-  return execFileSync(process.execPath, [join(root, 'src/main.ts'), ...words, '--config', config], {
+  return execFileSync(process.execPath, [join(root, 'bin/facteur.js'), ...words, '--config', config], {
     input,
     encoding: 'utf8',
     stdio: ['pipe', 'pipe', 'inherit'],

@@ -9,7 +9,7 @@ import { Dovecot, noDovecot, PASSWORD } from './dovecot.ts';
 
 /** The commands as people use them: beside the daemon, without it, and killed in the middle. */
 
-const MAIN = resolve(import.meta.dirname, '../../src/main.ts');
+const MAIN = resolve(import.meta.dirname, '../../bin/facteur.js');
 const ALICE = 'alice@example.org';
 let alice = '';
 let count = 0;

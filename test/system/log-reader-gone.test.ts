@@ -9,7 +9,7 @@ test('nobody reads the log any more: SIGTERM ends the daemon all the same', asyn
   const at = place({ listeners: { smtp: [{ host: '127.0.0.1', port: 0 }] } });
   const daemon = spawn(
     process.execPath,
-    [join(import.meta.dirname, '../../src/main.ts'), '--config', at.file, 'serve'],
+    [join(import.meta.dirname, '../../bin/facteur.js'), '--config', at.file, 'serve'],
     { stdio: ['ignore', 'pipe', 'ignore'] },
   );
   let log = '';

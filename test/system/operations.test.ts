@@ -291,7 +291,13 @@ function unprivileged(at: Place, ...words: readonly string[]): Outcome {
     'setpriv',
     [
       ...['--reuid=65534', '--regid=65534', '--clear-groups', '--inh-caps=-all', '--bounding-set=-all', '--'],
-      ...[process.execPath, join(import.meta.dirname, '../../src/main.ts'), '--config', at.file, ...command],
+      ...[
+        process.execPath,
+        join(import.meta.dirname, '../../bin/facteur.js'),
+        '--config',
+        at.file,
+        ...command,
+      ],
     ],
     { encoding: 'utf8' },
   );
