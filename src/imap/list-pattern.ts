@@ -9,9 +9,23 @@ export type Matcher = (name: string) => boolean;
 
 /** INBOX is INBOX in any case (RFC 9051 5.1), also where a pattern spells it. */
 export function listPattern(pattern: string): Matcher {
-  const parts = [...pattern.replace(/[*%]*\*[*%]*/g, '*').replace(/%+/g, '%')];
-  const folded = parts.map((char) => char.toUpperCase());
-  return (name) => matches(parts, name) || (name === 'INBOX' && matches(folded, name));
+  const simple = pattern.replace(/[*%]*\*[*%]*/g, '*').replace(/%+/g, '%');
+  const matches = matcher(simple);
+  const matchesInbox = matcher(simple.toUpperCase())('INBOX');
+  return (name) => matches(name) || (matchesInbox && name === 'INBOX');
+}
+
+/** Most patterns have at most one wildcard, at their end: thousands of names are soon compared with those. */
+function matcher(pattern: string): Matcher {
+  const at = pattern.search(/[*%]/);
+  if (at < 0) return (name) => name === pattern;
+  const prefix = pattern.slice(0, at);
+  if (at < pattern.length - 1) {
+    const parts = [...pattern];
+    return (name) => name.startsWith(prefix) && matches(parts, name);
+  }
+  if (pattern.endsWith('*')) return (name) => name.startsWith(prefix);
+  return (name) => name.startsWith(prefix) && !name.includes(SEPARATOR, at);
 }
 
 function matches(pattern: readonly string[], name: string): boolean {

@@ -32,6 +32,8 @@ export interface Mailbox {
   readonly subscribed: boolean;
   /** Keywords in use, for FLAGS and PERMANENTFLAGS. */
   readonly keywords: readonly Flag[];
+  /** There are mailboxes below it. */
+  readonly hasChildren: boolean;
 }
 
 /** Where a message was stored (RFC 4315 3). */

@@ -432,6 +432,7 @@ export class MemoryAccount implements AccountStore {
       specialUse: box.specialUse,
       subscribed: this.#subscriptions.has(box.path),
       keywords: [...flags].filter((flag) => !flag.startsWith('\\')),
+      hasChildren: [...this.#boxes.values()].some(({ path }) => path.startsWith(`${box.path}/`)),
     };
   }
 }

@@ -20,6 +20,7 @@ function view(uids: readonly number[], recentFrom = 1000): Selected {
     specialUse: null,
     subscribed: false,
     keywords: ['Work'],
+    hasChildren: false,
   };
   return new Selected({
     mailbox,

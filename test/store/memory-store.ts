@@ -447,6 +447,7 @@ class MemoryAccount implements AccountStore {
       specialUse: box?.specialUse ?? null,
       subscribed: this.#subscribed.has(path),
       keywords: box?.keywords ?? [],
+      hasChildren: [...this.#boxes.keys()].some((other) => other.startsWith(`${path}/`)),
     };
   }
 

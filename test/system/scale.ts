@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import type { AccountId } from '../../src/directory/directory.ts';
@@ -50,23 +50,34 @@ export async function manyFolders(count: number): Promise<Figures> {
     const total = before + 1 + half + half + 1;
     await listed('list, half of them new by hand', total);
     await listed('list', total);
+    await listed('list again', total);
     await timed('list with status', 'LIST "" "*" RETURN (STATUS (MESSAGES UNSEEN UIDNEXT))');
     await timed('list %', 'LIST "" "%"');
     await timed('status', `STATUS "Parent/child ${half - 1}" (MESSAGES)`);
     await timed('select', `SELECT "Hand/${half - 1}"`);
+    await client.ok('ENABLE IMAP4rev2');
+    await timed('select with a LIST response', `SELECT "Hand/${half - 2}"`);
     await timed('create one more', 'CREATE "Parent/one more"');
+    await timed('subscribe', 'SUBSCRIBE "Parent/one more"');
     await timed('rename a parent', 'RENAME Parent Elsewhere/Parent');
     await listed('list after rename', total + 2);
     await timed('status after rename', `STATUS "Elsewhere/Parent/child ${half - 1}" (MESSAGES)`);
     const done = await client.idle(() => {});
     await done();
-    client.close();
-    await world.close();
-    const starting = performance.now();
-    world = await startWorld(settings);
-    client = await StrictImap.login(world.port('imaps'), ALICE, PASSWORD);
-    await listed('list after a restart', total + 2);
-    figures['restart to list ms'] = Math.round(performance.now() - starting);
+    const again = async (what: string): Promise<void> => {
+      client.close();
+      await world.close();
+      if (what === 'without an index') rmSync(join(maildir, '../index.sqlite'));
+      world = await startWorld(settings);
+      const opening = performance.now();
+      client = await StrictImap.login(world.port('imaps'), ALICE, PASSWORD);
+      figures[`login ${what} ms`] = Math.round(performance.now() - opening);
+      await listed(`list ${what}`, total + 2);
+    };
+    await again('after a restart');
+    await again('without an index');
+    await timed('delete', 'DELETE "Elsewhere/Parent/one more"');
+    await client.ok('CREATE "Elsewhere/Parent/one more"');
     const deleting = performance.now();
     await Promise.all(
       Array.from({ length: half }, (_, at) => client.ok(`DELETE "Elsewhere/Parent/child ${at}"`)),

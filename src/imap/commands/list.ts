@@ -1,7 +1,7 @@
 import type { Mailbox, SpecialUse } from '../../store/store.ts';
 import { type Command, command, type ImapSession } from '../command.ts';
 import { ImapBad } from '../errors.ts';
-import { listPattern, type Matcher, SEPARATOR } from '../list-pattern.ts';
+import { listPattern, SEPARATOR } from '../list-pattern.ts';
 import type { Parser } from '../parser.ts';
 import { mailboxName } from '../response.ts';
 import { parseStatusItems, tellStatus } from '../status-items.ts';
@@ -53,7 +53,7 @@ export const list: Command = command({
   parse,
 
   async run(session, args) {
-    const { out, store } = session;
+    const { out } = session;
     if (args.form === 'basic' && args.patterns[0] === '') {
       // A question for the separator (RFC 9051 6.3.9).
       out.untagged(`LIST (\\NoSelect) "${SEPARATOR}" ""`);
@@ -61,22 +61,24 @@ export const list: Command = command({
     }
     const entries = await allEntries(session, args.select.has('SUBSCRIBED'));
     const parents = parentsOf(entries, () => true);
-    const wanted = parentsOf(entries, (entry) => isSelected(entry, args.select));
     const matchers = args.patterns
       .filter((pattern) => pattern !== '')
       .map((p) => listPattern(args.reference + p));
     const matching = (path: string): boolean => matchers.some((matches) => matches(path));
+    // Selected names below that are not listed themselves, since no pattern matches them (RFC 5258 3.5).
+    const hiding = args.select.has('RECURSIVEMATCH')
+      ? parentsOf(entries, (entry) => isSelected(entry, args.select) && !matching(entry.path))
+      : NONE;
+    const listed = entries.filter(
+      (entry) => (isSelected(entry, args.select) || hiding.has(entry.path)) && matching(entry.path),
+    );
+    const mailboxNow = inAdvance(session, listed);
 
-    for (const entry of entries) {
-      if (!matching(entry.path)) continue;
-      const chosen = isSelected(entry, args.select);
-      const childInfo =
-        args.select.has('RECURSIVEMATCH') && hidesMatch(entry.path, entries, args.select, matching, wanted);
-      if (!chosen && !childInfo) continue;
-      const extended = childInfo ? ' ("CHILDINFO" ("SUBSCRIBED"))' : '';
-      out.untagged(`${line(session, entry, attributesOf(entry, args, parents))}${extended}`);
-      if (args.status && entry.mailbox?.selectable) {
-        const mailbox = await store.mailbox(entry.path);
+    for (const [at, entry] of listed.entries()) {
+      const extended = hiding.has(entry.path) ? ' ("CHILDINFO" ("SUBSCRIBED"))' : '';
+      out.untagged(`${line(session, entry, attributesOf(entry, args, parents.has(entry.path)))}${extended}`);
+      if (args.status) {
+        const mailbox = await mailboxNow(at);
         if (mailbox?.selectable) await tellStatus(session, mailbox, args.status);
       }
       if (out.full) await out.flush();
@@ -85,23 +87,33 @@ export const list: Command = command({
   },
 });
 
+/** Questions that are on their way while an answer is told. */
+const IN_ADVANCE = 32;
+
+/** Asks for the nth mailbox as it is now, and for some after it: thousands of round trips take less time so. */
+function inAdvance(
+  { store }: ImapSession,
+  entries: readonly Entry[],
+): (at: number) => Promise<Mailbox | undefined> {
+  const answers: Promise<Mailbox | undefined>[] = [];
+  return async (at) => {
+    for (const { mailbox, path } of entries.slice(answers.length, at + IN_ADVANCE)) {
+      const answer = mailbox?.selectable ? store.mailbox(path) : Promise.resolve(undefined);
+      // It may fail before anybody waits for it.
+      answer.catch(() => undefined);
+      answers.push(answer);
+    }
+    return answers[at];
+  };
+}
+
 /** The LIST response of one mailbox, which SELECT gives in IMAP4rev2 (RFC 9051 6.3.2). */
 export async function listLine(session: ImapSession, path: string): Promise<string | undefined> {
-  const entries = await allEntries(session, false);
-  const entry = entries.find((each) => each.path === path);
+  const mailbox = await session.store.mailbox(path, 'known');
+  if (!mailbox) return undefined;
+  const entry = { path: mailbox.path, mailbox, subscribed: mailbox.subscribed };
   const asked = { form: 'extended', select: NONE, returned: new Set(['SUBSCRIBED']) } as const;
-  return (
-    entry &&
-    line(
-      session,
-      entry,
-      attributesOf(
-        entry,
-        asked,
-        parentsOf(entries, () => true),
-      ),
-    )
-  );
+  return line(session, entry, attributesOf(entry, asked, mailbox.hasChildren));
 }
 
 function line({ names }: ImapSession, { path }: Entry, attributes: readonly string[]): string {
@@ -164,7 +176,8 @@ async function allEntries({ store }: ImapSession, subscriptions: boolean): Promi
   for (const path of [...entries.keys()])
     for (const parent of ancestors(path))
       if (!entries.has(parent)) entries.set(parent, { path: parent, mailbox: null, subscribed: false });
-  return [...entries.values()].sort((a, b) => (sortKey(a.path) < sortKey(b.path) ? -1 : 1));
+  const sorted = [...entries.values()].map((entry) => ({ entry, key: sortKey(entry.path) }));
+  return sorted.sort((a, b) => (a.key < b.key ? -1 : 1)).map(({ entry }) => entry);
 }
 
 /** INBOX first; what is below a name comes before its neighbours. */
@@ -183,7 +196,11 @@ function isSelected(entry: Entry, select: ReadonlySet<string>): boolean {
 function parentsOf(entries: readonly Entry[], qualifies: (entry: Entry) => boolean): ReadonlySet<string> {
   const parents = new Set<string>();
   for (const entry of entries)
-    if (qualifies(entry)) for (const parent of ancestors(entry.path)) parents.add(parent);
+    if (qualifies(entry))
+      for (const parent of ancestors(entry.path)) {
+        if (parents.has(parent)) break;
+        parents.add(parent);
+      }
   return parents;
 }
 
@@ -192,32 +209,17 @@ function* ancestors(path: string): Generator<string> {
     yield path.slice(0, at);
 }
 
-/** Whether a selected name below `path` is not listed itself, since no pattern matches it (RFC 5258 3.5). */
-function hidesMatch(
-  path: string,
-  entries: readonly Entry[],
-  select: ReadonlySet<string>,
-  matching: Matcher,
-  wanted: ReadonlySet<string>,
-): boolean {
-  if (!wanted.has(path)) return false;
-  return entries.some(
-    (entry) =>
-      entry.path.startsWith(`${path}${SEPARATOR}`) && isSelected(entry, select) && !matching(entry.path),
-  );
-}
-
 function attributesOf(
   entry: Entry,
   args: Pick<Arguments, 'form' | 'select' | 'returned'>,
-  parents: ReadonlySet<string>,
+  isParent: boolean,
 ): string[] {
   const attributes: string[] = [];
   if (!entry.mailbox?.selectable) {
     if (args.form === 'extended') attributes.push('\\NonExistent');
     attributes.push('\\NoSelect');
   }
-  attributes.push(parents.has(entry.path) ? '\\HasChildren' : '\\HasNoChildren');
+  attributes.push(isParent ? '\\HasChildren' : '\\HasNoChildren');
   if (entry.subscribed && (args.returned.has('SUBSCRIBED') || args.select.has('SUBSCRIBED')))
     attributes.push('\\Subscribed');
   if (entry.mailbox?.specialUse) attributes.push(USE_ATTRIBUTES[entry.mailbox.specialUse]);

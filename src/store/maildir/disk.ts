@@ -138,6 +138,55 @@ export function writeDurably(directory: string, name: string, text: string): voi
   }
 }
 
+/**
+ * The same for files of one name in several directories, whose syncs share the commits of the file system's journal.
+ * @returns why some could not be written, by directory
+ */
+export function writeDurablyTogether(
+  name: string,
+  files: readonly { readonly directory: string; readonly text: string }[],
+): ReadonlyMap<string, unknown> {
+  const failed = new Map<string, unknown>();
+  const each = (step: (temporary: string, directory: string, text: string) => void): void => {
+    for (const { directory, text } of files) {
+      if (failed.has(directory)) continue;
+      const temporary = `${directory}/${name}.new`;
+      try {
+        step(temporary, directory, text);
+      } catch (error) {
+        failed.set(directory, toStoreError(error));
+        discard(temporary);
+      }
+    }
+  };
+  each((temporary, _, text) => {
+    const fd = openNew(temporary);
+    try {
+      // See deliver.ts for what it is good for.
+      ftruncateSync(fd, 0);
+      writeAll(fd, Buffer.from(text));
+    } finally {
+      closeSync(fd);
+    }
+  });
+  each((temporary) => syncFile(temporary));
+  each((temporary, directory) => {
+    if (isDirectory(`${directory}/${name}`)) moveAside(`${directory}/${name}`);
+    renameSync(temporary, `${directory}/${name}`);
+  });
+  each((_, directory) => syncDirectory(directory));
+  return failed;
+}
+
+/** A directory that refuses a file may refuse its removal as well. */
+function discard(temporary: string): void {
+  try {
+    unlinkIfThere(temporary);
+  } catch {
+    // It lies in nobody's way.
+  }
+}
+
 /** Never what lies there already: a link would have us write somewhere else, a pipe wait for a reader. */
 function openNew(path: string): number {
   const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL;

@@ -1,5 +1,5 @@
 import { type MailboxId, type SpecialUse, StoreError } from '../store.ts';
-import { readOptional, writeDurably } from './disk.ts';
+import { readOptional, writeDurably, writeDurablyTogether } from './disk.ts';
 import { isKeyword, type Keywords, MAX_KEYWORDS } from './flags.ts';
 
 /**
@@ -77,6 +77,16 @@ export function parseFolderFile(text: string): FolderFile | undefined {
 
 export function writeFolderFile(directory: string, file: FolderFile): void {
   writeDurably(directory, FOLDER_FILE, formatFolderFile(file));
+}
+
+/** Several with shared commits of the file system's journal. @returns why some could not be written, by directory */
+export function writeFolderFiles(
+  files: readonly { readonly directory: string; readonly file: FolderFile }[],
+): ReadonlyMap<string, unknown> {
+  return writeDurablyTogether(
+    FOLDER_FILE,
+    files.map(({ directory, file }) => ({ directory, text: formatFolderFile(file) })),
+  );
 }
 
 export function formatFolderFile(file: FolderFile): string {

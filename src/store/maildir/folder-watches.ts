@@ -6,6 +6,7 @@ import type { MaildirAccount } from './account.ts';
 import { changedAt, exists } from './disk.ts';
 import { parseBase, splitName } from './file-name.ts';
 import { CUR, type Folder, NEW, type Place } from './folder.ts';
+import { UNKNOWN } from './known-tree.ts';
 import { rowOf } from './message-row.ts';
 import type { Notifier } from './notifier.ts';
 
@@ -182,8 +183,10 @@ export class FolderWatches {
         !exists(`${maildir}/${name}`) || exists(`${maildir}/${name}/cur`);
       try {
         const open = account();
-        const isKnown = (name: string): boolean => name !== '' && !isFolderNews(open, name);
-        if (names.length > MAX_NAMES || !names.every(isKnown)) lookAtTree();
+        const isNews = names.some((name) => name !== '' && isFolderNews(open, name));
+        // What came in the moment of a change of our own shows no other time.
+        if (isNews) open.treeTime = UNKNOWN;
+        if (isNews || names.length > MAX_NAMES || names.includes('')) lookAtTree();
       } catch {
         lookAtTree();
       }

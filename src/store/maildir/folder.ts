@@ -3,6 +3,7 @@ import type { Flag, MailboxId, SpecialUse } from '../store.ts';
 import { joinName } from './file-name.ts';
 import { flagsOf, type Keywords } from './flags.ts';
 import { SPAN } from './index.ts';
+import type { KnownTree } from './known-tree.ts';
 
 /** 0 is new/, 1 is cur/: also the number in the index. */
 export type Place = 0 | 1;
@@ -76,6 +77,8 @@ export class Folder implements FolderState {
   glancedAt = 0;
   /** Flags of messages on their way in, which the index does not know yet: their letters are taken. */
   promised = 0;
+  /** INBOX only, as its directory holds those of the others. */
+  tree: KnownTree | null = null;
   #flagSets = new Map<number, readonly Flag[]>();
 
   constructor(row: number, mailbox: MailboxId, state: FolderState) {

@@ -16,17 +16,19 @@ import {
   FILE_MODE,
   isDirectory,
   isLink,
+  isMissing,
   isTaken,
+  moveAside,
   syncDirectory,
   syncFile,
   toStoreError,
   writeSoon,
 } from './disk.ts';
 import type { Folder } from './folder.ts';
-import { FOLDER_FILE, formatFolderFile } from './folder-file.ts';
+import { FOLDER_FILE, type FolderFile, formatFolderFile } from './folder-file.ts';
 import { deleteFolder, insertFolder } from './folder-row.ts';
 import { MAX_SUBSCRIPTIONS } from './subscriptions.ts';
-import { makeParts, newIdentity, renameDirectories, stateOf } from './tree.ts';
+import { enter, leave, makeParts, newIdentity, renamingDirectories, stateOf, treeOf } from './tree.ts';
 
 /** LIST, CREATE, RENAME, DELETE, SUBSCRIBE. */
 
@@ -36,7 +38,7 @@ const MAX_MAILBOXES = 20_000;
 /** With the names that only exist as parents of others. */
 export function listMailboxes(account: MaildirAccount): Mailbox[] {
   const all = [...account.byPath.values()].map((folder) => describe(account, folder));
-  for (const path of parents(account)) all.push(placeholder(account, path));
+  for (const path of treeOf(account).namesOnly(account)) all.push(placeholder(account, path));
   return all.sort((a, b) => (a.path < b.path ? -1 : 1));
 }
 
@@ -51,7 +53,7 @@ export function findMailbox(account: MaildirAccount, name: string): Mailbox | un
   }
   const folder = account.byPath.get(path);
   if (folder) return describe(account, folder);
-  return parents(account).has(path) ? placeholder(account, path) : undefined;
+  return treeOf(account).hasBelow(account, path) ? placeholder(account, path) : undefined;
 }
 
 export function createMailbox(account: MaildirAccount, name: string, use: SpecialUse | null): Mailbox {
@@ -82,29 +84,14 @@ export function makeFolders(account: MaildirAccount, wanted: readonly Wanted[]):
   if (account.folders.size + wanted.length > MAX_MAILBOXES)
     throw new StoreError('limit', 'There are too many mailboxes');
   for (const { path } of wanted) keepClear(account, directoryOf(path));
-  let above = 0;
+  let highest = treeOf(account).highestUidValidity(account);
   const making = wanted.map(({ path, use }) => {
-    const identity = newIdentity(account, use, above);
-    above = identity.uidValidity;
+    const identity = newIdentity(account, use, highest);
+    highest = identity.uidValidity;
     const directory = `${account.maildir}/..facteur-new-${identity.mailbox}`;
     return { path, identity, directory, dir: directoryOf(path) };
   });
-  try {
-    for (const { directory, identity } of making) {
-      mkdirSync(directory, { mode: DIRECTORY_MODE });
-      makeParts(directory);
-      // Maildir++ marks folders with this file; maildrop looks for it.
-      closeSync(openSync(`${directory}/maildirfolder`, 'w', FILE_MODE));
-      writeSoon(`${directory}/${FOLDER_FILE}`, formatFolderFile(identity));
-    }
-    for (const { directory } of making) syncFile(`${directory}/${FOLDER_FILE}`);
-    for (const { directory } of making) syncDirectory(directory);
-    for (const { directory, dir } of making) renameSync(directory, `${account.maildir}/${dir}`);
-    syncDirectory(account.maildir);
-  } catch (error) {
-    for (const { directory } of making) rmSync(directory, { recursive: true, force: true });
-    throw toStoreError(error);
-  }
+  treeOf(account).changing(account, () => makeDirectories(account.maildir, making));
   const folders = account.write('later', [], () =>
     making.map(({ path, identity, dir }) => {
       const folder = insertFolder(account.index, identity.mailbox, stateOf(dir, path, identity));
@@ -115,9 +102,31 @@ export function makeFolders(account: MaildirAccount, wanted: readonly Wanted[]):
   for (const folder of folders) {
     account.noteTimes(folder);
     account.folders.set(folder.mailbox, folder);
-    account.byPath.set(folder.path, folder);
+    enter(account, folder);
   }
   return folders;
+}
+
+function makeDirectories(
+  maildir: string,
+  making: readonly { readonly directory: string; readonly dir: string; readonly identity: FolderFile }[],
+): void {
+  try {
+    for (const { directory, identity } of making) {
+      mkdirSync(directory, { mode: DIRECTORY_MODE });
+      makeParts(directory);
+      // Maildir++ marks folders with this file; maildrop looks for it.
+      closeSync(openSync(`${directory}/maildirfolder`, 'w', FILE_MODE));
+      writeSoon(`${directory}/${FOLDER_FILE}`, formatFolderFile(identity));
+    }
+    for (const { directory } of making) syncFile(`${directory}/${FOLDER_FILE}`);
+    for (const { directory } of making) syncDirectory(directory);
+    for (const { directory, dir } of making) renameSync(directory, `${maildir}/${dir}`);
+    syncDirectory(maildir);
+  } catch (error) {
+    for (const { directory } of making) rmSync(directory, { recursive: true, force: true });
+    throw toStoreError(error);
+  }
 }
 
 /** Throws 'exists' when something that is no mailbox lies there: a file, a link, a directory of somebody else's. */
@@ -128,10 +137,21 @@ function keepClear(account: MaildirAccount, dir: string): void {
 }
 
 export function renameMailbox(account: MaildirAccount, id: MailboxId, name: string): void {
-  const from = account.folders.get(id)?.path ?? [...parents(account)].find((path) => parentId(path) === id);
+  for (const _ of renamingMailbox(account, id, name));
+}
+
+/** The same in pieces; nobody else may use the account before it has come to its end. */
+export function* renamingMailbox(
+  account: MaildirAccount,
+  id: MailboxId,
+  name: string,
+): Generator<null, void> {
+  const tree = treeOf(account);
+  const isAsked = (path: string): boolean => parentId(path) === id;
+  const from = account.folders.get(id)?.path ?? [...tree.namesOnly(account)].find(isAsked);
   if (from === undefined) throw new StoreError('not-found', 'There is no such mailbox');
   const to = parsePath(name);
-  if (account.byPath.has(to) || (parents(account).has(to) && to !== from))
+  if (account.byPath.has(to) || (tree.hasBelow(account, to) && to !== from))
     throw new StoreError('exists', 'There is a mailbox with this name');
   if (from === 'INBOX') {
     // The messages go, INBOX and what is below it stay (RFC 9051 6.3.6). Refused before there is an empty mailbox.
@@ -142,15 +162,18 @@ export function renameMailbox(account: MaildirAccount, id: MailboxId, name: stri
     return;
   }
   if (to.startsWith(`${from}/`)) throw new StoreError('invalid-name', 'A mailbox cannot move below itself');
-  const folders = [...account.byPath.values()].filter(
-    ({ path }) => path === from || path.startsWith(`${from}/`),
-  );
-  const moves = folders.map((folder) => {
+  const moves: Move[] = [];
+  for (const folder of [...account.byPath.values()]) {
+    if (folder.path !== from && !folder.path.startsWith(`${from}/`)) continue;
     const path = parsePath(to + folder.path.slice(from.length));
-    return { folder, path, from: folder.dir, to: directoryOf(path) };
-  });
+    moves.push({ folder, path, from: folder.dir, to: directoryOf(path) });
+    if (moves.length % STEP === 0) yield null;
+  }
   const leaving = new Set(moves.map((move) => move.from));
-  for (const move of moves) if (!leaving.has(move.to)) keepClear(account, move.to);
+  for (const [at, move] of moves.entries()) {
+    if (!leaving.has(move.to)) keepClear(account, move.to);
+    if (at % STEP === 0) yield null;
+  }
   const parts = to.split('/');
   const missing: Wanted[] = [];
   for (let levels = 1; levels < parts.length; levels++) {
@@ -158,21 +181,30 @@ export function renameMailbox(account: MaildirAccount, id: MailboxId, name: stri
     if (!account.byPath.has(parent) && parent !== from) missing.push({ path: parent, use: null });
   }
   if (missing.length > 0) makeFolders(account, missing);
-  renameDirectories(account.maildir, moves);
-  account.write('later', folders, () => {
+  yield* tree.changingInSteps(account, renamingDirectories(account.maildir, moves));
+  account.write('later', [], () => {
+    for (const { folder } of moves) leave(account, folder);
+    const update = account.index.prepare('UPDATE folders SET dir = ? WHERE id = ?');
+    // Unique names: first out of each other's way.
+    for (const { folder, to: dir } of moves) if (leaving.has(dir)) update.run(`/${folder.row}`, folder.row);
     for (const { folder, path, to: dir } of moves) {
-      account.byPath.delete(folder.path);
+      update.run(dir, folder.row);
       folder.dir = dir;
       folder.path = path;
-    }
-    // Unique names: first out of each other's way.
-    for (const { folder } of moves)
-      account.index.prepare('UPDATE folders SET dir = ? WHERE id = ?').run(`/${folder.row}`, folder.row);
-    for (const { folder, path } of moves) {
-      account.byPath.set(path, folder);
+      enter(account, folder);
       account.announce({ type: 'mailbox', mailbox: folder.mailbox, path, what: 'renamed' });
     }
   });
+}
+
+/** Folders between two steps of a rename. */
+const STEP = 100;
+
+interface Move {
+  readonly folder: Folder;
+  readonly path: string;
+  readonly from: string;
+  readonly to: string;
 }
 
 /** @returns the directory that is out of sight and has still to be emptied */
@@ -180,22 +212,50 @@ export function deleteMailbox(account: MaildirAccount, id: MailboxId): string {
   const folder = account.folders.get(id);
   if (!folder) throw new StoreError('not-found', 'There is no such mailbox');
   if (folder === account.inbox) throw new StoreError('invalid-name', 'INBOX cannot be deleted');
-  // A folder of the same name must get another UIDVALIDITY, whatever the clock says by then (RFC 9051 2.3.1.1).
-  if (folder.uidValidity > account.lastUidValidity) {
-    account.writeFolderFile(account.inbox, { lastUidValidity: folder.uidValidity });
-    account.lastUidValidity = folder.uidValidity;
-  }
-  const gone = `${account.maildir}/..facteur-gone-${folder.mailbox}`;
-  renameSync(account.directoryOf(folder), gone);
-  syncDirectory(account.maildir);
+  const gone = treeOf(account).changing(account, () => {
+    // A folder of the same name must get another UIDVALIDITY, whatever the clock says by then (RFC 9051 2.3.1.1).
+    if (folder.uidValidity > account.lastUidValidity) {
+      account.writeFolderFile(account.inbox, { lastUidValidity: folder.uidValidity });
+      account.lastUidValidity = folder.uidValidity;
+    }
+    const out = moveOut(account.maildir, account.directoryOf(folder), folder.mailbox);
+    syncDirectory(account.maildir);
+    return out;
+  });
   account.write('later', [], () => {
     deleteFolder(account.index, folder);
     account.announce({ type: 'mailbox', mailbox: folder.mailbox, path: folder.path, what: 'deleted' });
   });
   account.folders.delete(folder.mailbox);
-  account.byPath.delete(folder.path);
-  account.recount();
+  leave(account, folder);
+  account.usedBytes -= folder.size;
+  account.usedMessages -= folder.total;
   return gone;
+}
+
+/**
+ * Into a directory of its own: what is removed there afterwards does not change the Maildir itself, which would then have
+ * to be read again.
+ */
+function moveOut(maildir: string, directory: string, name: string): string {
+  const aside = `${maildir}/..facteur-gone`;
+  const out = `${aside}/${name}`;
+  if (!isDirectory(aside) || isLink(aside)) {
+    // Something of somebody else's may lie there.
+    if (isTaken(aside)) moveAside(aside);
+    mkdirSync(aside, { mode: DIRECTORY_MODE });
+  }
+  // One that came back from a backup, and whose removal did not get far the first time.
+  if (isTaken(out)) moveAside(out);
+  try {
+    renameSync(directory, out);
+  } catch (error) {
+    if (!isMissing(error) || isTaken(aside)) throw error;
+    // Housekeeping has just emptied and removed it.
+    mkdirSync(aside, { mode: DIRECTORY_MODE });
+    renameSync(directory, out);
+  }
+  return out;
 }
 
 export function subscribe(account: MaildirAccount, name: string, subscribed: 'yes' | 'no'): void {
@@ -206,7 +266,7 @@ export function subscribe(account: MaildirAccount, name: string, subscribed: 'ye
     throw new StoreError('limit', 'There are too many subscriptions');
   if (subscribed === 'yes') paths.add(path);
   else paths.delete(path);
-  account.saveSubscriptions();
+  treeOf(account).changing(account, () => account.saveSubscriptions());
   const mailbox = account.byPath.get(path)?.mailbox ?? parentId(path);
   account.write('later', [], () =>
     account.announce({
@@ -233,20 +293,8 @@ function describe(account: MaildirAccount, folder: Folder): Mailbox {
     specialUse: folder.use,
     subscribed: account.subscriptions.paths.has(folder.path),
     keywords: folder.keywords.filter((keyword) => keyword !== ''),
+    hasChildren: treeOf(account).hasBelow(account, folder.path),
   };
-}
-
-/** Names that exist only because something is below them. */
-function parents(account: MaildirAccount): Set<string> {
-  const found = new Set<string>();
-  for (const path of account.byPath.keys()) {
-    for (let at = path.lastIndexOf('/'); at > 0; at = path.lastIndexOf('/', at - 1)) {
-      const parent = path.slice(0, at);
-      if (account.byPath.has(parent) || found.has(parent)) break;
-      found.add(parent);
-    }
-  }
-  return found;
 }
 
 function placeholder(account: MaildirAccount, path: string): Mailbox {
@@ -264,6 +312,7 @@ function placeholder(account: MaildirAccount, path: string): Mailbox {
     specialUse: null,
     subscribed: account.subscriptions.paths.has(path),
     keywords: [],
+    hasChildren: true,
   };
 }
 

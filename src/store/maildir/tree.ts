@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, readdirSync } from 'node:fs';
+import { lstatSync, mkdirSync, readdirSync, type Stats } from 'node:fs';
 import { basename } from 'node:path';
 import { pathOf } from '../mailbox-path.ts';
 import type { MailboxId, SpecialUse } from '../store.ts';
@@ -9,7 +9,6 @@ import {
   codeOf,
   DIRECTORY_MODE,
   exists,
-  isLink,
   mayExist,
   readOptional,
   renameIfThere,
@@ -19,9 +18,10 @@ import {
 } from './disk.ts';
 import { MAX_KEYWORDS } from './flags.ts';
 import { CUR, type Folder, NEW } from './folder.ts';
-import { FOLDER_FILE, type FolderFile, readFolderFile } from './folder-file.ts';
+import { FOLDER_FILE, type FolderFile, readFolderFile, writeFolderFiles } from './folder-file.ts';
 import { deleteFolder, insertFolder, loadFolders, setAside } from './folder-row.ts';
 import { StrangeIndex } from './index.ts';
+import { KnownTree } from './known-tree.ts';
 
 /**
  * Which folders there are: the directories of the Maildir. A folder is known by the object id in its file, so one that
@@ -31,6 +31,8 @@ import { StrangeIndex } from './index.ts';
 
 /** Added to marks that come from an index because the folder file is gone: more than one crash could have hidden. */
 const MARGIN = 100_000;
+/** Folders in one go. */
+const STEP = 100;
 const RENAME_FILE = 'facteur-rename';
 const IN_THE_WAY: readonly string[] = ['EEXIST', 'ENOTEMPTY', 'ENOTDIR', 'EISDIR'];
 
@@ -38,8 +40,18 @@ const IN_THE_WAY: readonly string[] = ['EEXIST', 'ENOTEMPTY', 'ENOTDIR', 'EISDIR
  * `clean` and `unclean` are the ways a process starts; `again` looks for what changed since. Folders whose messages
  * must be read from disk are marked dirty.
  */
-export function loadTree(account: MaildirAccount, mode: 'clean' | 'unclean' | 'again'): void {
-  if (mode !== 'again') {
+export function loadTree(account: MaildirAccount, mode: Mode): void {
+  for (const _ of loadingTree(account, mode));
+}
+
+type Mode = 'clean' | 'unclean' | 'again';
+
+/** The same in pieces; nobody else may use the account before it has come to its end. */
+export function* loadingTree(account: MaildirAccount, mode: Mode): Generator<null, void> {
+  if (mode === 'again') {
+    const isFolder = (dir: string): boolean => partsOf(account, dir).some(mayExist);
+    if (account.byPath.get('INBOX')?.tree?.isKnown(account, isFolder)) return;
+  } else {
     finishRename(account.maildir);
     for (const folder of loadFolders(account.index, pathOf)) {
       account.folders.set(folder.mailbox, folder);
@@ -47,38 +59,44 @@ export function loadTree(account: MaildirAccount, mode: 'clean' | 'unclean' | 'a
     }
     refuseForeignIndex(account);
   }
+  const began = account.now();
   const time = changedAt(account.maildir);
-  const onDisk = new Set(['', ...folderDirectories(account)]);
-  const byDir = new Map([...account.folders.values()].map((folder) => [folder.dir, folder]));
+  const byDir = new Map<string, Folder>();
+  for (const folder of account.folders.values()) byDir.set(folder.dir, folder);
+  const { found, unfinished } = folderDirectories(account, byDir);
+  const onDisk = new Set(found);
   const gone = [...account.folders.values()].filter(({ dir }) => !onDisk.has(dir));
   if (mode !== 'again') {
-    for (const dir of onDisk) {
+    for (const [at, dir] of found.entries()) {
       const folder = byDir.get(dir);
-      if (folder && !tryToMeet(account, folder, mode)) gone.push(folder);
+      const met = folder ? tryToMeet(account, folder, mode) : 'same';
+      if (folder && met !== 'same') gone.push(folder);
+      if (met === 'none') onDisk.delete(dir);
+      if (at % STEP === 0) yield null;
     }
   }
   const missing = new Map(gone.map((folder) => [folder.mailbox, folder]));
-  // Their directories may be there as other folders: two that changed places are both missing now.
-  if (gone.length > 0) account.write('later', [], () => setAside(account.index, gone));
-  account.byPath.clear();
-  for (const folder of account.folders.values())
-    if (!missing.has(folder.mailbox)) account.byPath.set(folder.path, folder);
   const unknown = [...onDisk].filter((dir) => {
     const folder = byDir.get(dir);
     return !folder || missing.has(folder.mailbox);
   });
-  for (const dir of unknown) {
-    try {
-      discover(account, dir, missing, mode);
-    } catch (error) {
-      // Without INBOX there is no account.
-      if (dir === '' || !account.isUnreadable(dir, error)) throw error;
-    }
+  if (mode !== 'again' || gone.length > 0) {
+    // Their directories may be there as other folders: two that changed places are both missing now.
+    if (gone.length > 0) account.write('later', [], () => setAside(account.index, gone));
+    account.byPath.clear();
+    for (const folder of account.folders.values())
+      if (!missing.has(folder.mailbox)) account.byPath.set(folder.path, folder);
+    account.byPath.get('INBOX')?.tree?.recount();
   }
-  if (missing.size > 0) forget(account, [...missing.values()]);
-  account.recount();
-  // A change in this very tick would not show in the time: look again next time.
-  account.treeTime = account.now() - time > 1000 ? time : 0;
+  // Canonical spellings first: of two names for one path the other one is left alone.
+  if (unknown.length > 0) yield* discovering(account, unknown.sort(), missing, mode);
+  const forgotten = [...missing.values()];
+  for (let at = 0; at < forgotten.length; at += STEP) {
+    forget(account, forgotten.slice(at, at + STEP));
+    yield null;
+  }
+  if (mode !== 'again' || gone.length + unknown.length > 0) account.recount();
+  treeOf(account).noteRead(account, time, began, unfinished);
 }
 
 /** The index of another account, or of another Maildir that was here: nothing in it is true. */
@@ -90,25 +108,51 @@ function refuseForeignIndex(account: MaildirAccount): void {
 }
 
 /**
- * The folder directories of a Maildir, without the Maildir itself. Links are none: one could lead to a folder that is
- * here already, which would then have two names and two UIDVALIDITYs, or to another account's.
+ * The folder directories of a Maildir, itself among them, and directories that may become some. Links are none: one could
+ * lead to a folder that is here already, which would then have two names and two UIDVALIDITYs, or to another account's.
+ * @param known those that are folders as long as they are there; what is in them is looked at by who uses them
  */
-function folderDirectories(account: MaildirAccount): string[] {
-  const { maildir } = account;
-  const found: string[] = [];
-  for (const entry of readdirSync(maildir, { withFileTypes: true })) {
-    if (!entry.name.startsWith('.') || pathOf(entry.name) === undefined) continue;
-    // Any of them: what is missing is made.
-    const parts = ['cur', 'new', FOLDER_FILE].map((part) => `${maildir}/${entry.name}/${part}`);
-    if (entry.isFile() || !parts.some(mayExist)) continue;
-    if (entry.isSymbolicLink() || parts.some(isLink)) {
-      account.isUnreadable(entry.name, new LinkedFolder());
+function folderDirectories(
+  account: MaildirAccount,
+  known: ReadonlyMap<string, unknown>,
+): { readonly found: string[]; readonly unfinished: string[] } {
+  const found = [''];
+  const unfinished: string[] = [];
+  for (const entry of readdirSync(account.maildir, { withFileTypes: true })) {
+    const { name } = entry;
+    if (!name.startsWith('.')) continue;
+    if (known.has(name) && entry.isDirectory()) {
+      found.push(name);
       continue;
     }
-    found.push(entry.name);
+    if (!(entry.isDirectory() || entry.isSymbolicLink()) || pathOf(name) === undefined) continue;
+    try {
+      if (entry.isSymbolicLink() && partsOf(account, name).some(mayExist)) throw new LinkedFolder();
+      if (lookInside(account, name).length > 0) found.push(name);
+      else if (entry.isDirectory()) unfinished.push(name);
+    } catch (error) {
+      if (!account.isUnreadable(name, error)) throw error;
+    }
   }
-  // Canonical spellings first: of two names for one path the other one is left alone.
-  return found.sort();
+  return { found, unfinished };
+}
+
+/** Any of them makes a directory a folder: what is missing is made. */
+const PARTS: readonly string[] = ['new', 'cur', FOLDER_FILE];
+
+function partsOf(account: MaildirAccount, dir: string): string[] {
+  return PARTS.map((part) => `${account.directoryOf({ dir })}/${part}`);
+}
+
+/** What is there of a folder's parts. Throws `LinkedFolder`. */
+function lookInside(account: MaildirAccount, dir: string): Stats[] {
+  const there: Stats[] = [];
+  for (const part of partsOf(account, dir)) {
+    const stats = lstatSync(part, { throwIfNoEntry: false });
+    if (stats?.isSymbolicLink()) throw new LinkedFolder();
+    if (stats) there.push(stats);
+  }
+  return there;
 }
 
 class LinkedFolder extends Error {
@@ -120,20 +164,26 @@ class LinkedFolder extends Error {
   }
 }
 
+/** Whether what lies in the folder's directory is that folder, or another one, or none. */
+type Met = 'same' | 'other' | 'none';
+
 /** One that cannot be read stays as the index has it. */
-function tryToMeet(account: MaildirAccount, folder: Folder, mode: 'clean' | 'unclean'): boolean {
+function tryToMeet(account: MaildirAccount, folder: Folder, mode: 'clean' | 'unclean'): Met {
   try {
     return meet(account, folder, mode);
   } catch (error) {
     if (!account.isUnreadable(folder.dir, error)) throw error;
+    if (error instanceof LinkedFolder) return 'none';
     folder.dirty = true;
-    return true;
+    return 'same';
   }
 }
 
-/** At start: brings a folder of the index and its file together; false when they are not the same folder. */
-function meet(account: MaildirAccount, folder: Folder, mode: 'clean' | 'unclean'): boolean {
+/** At start: brings a folder of the index and its file together. */
+function meet(account: MaildirAccount, folder: Folder, mode: 'clean' | 'unclean'): Met {
   const directory = account.directoryOf(folder);
+  // INBOX is there whatever it is made of.
+  if (folder.dir !== '' && lookInside(account, folder.dir).length === 0) return 'none';
   makeParts(directory);
   const file = readFolderFile(directory);
   if (!file) {
@@ -146,9 +196,9 @@ function meet(account: MaildirAccount, folder: Folder, mode: 'clean' | 'unclean'
     folder.modSeqMark += MARGIN;
     account.writeFolderFile(folder);
     folder.dirty = true;
-    return true;
+    return 'same';
   }
-  if (file.mailbox !== folder.mailbox || file.uidValidity !== folder.uidValidity) return false;
+  if (file.mailbox !== folder.mailbox || file.uidValidity !== folder.uidValidity) return 'other';
   // A clean index that knows other times may be an old one that came back from a backup.
   const trusted =
     mode === 'clean' &&
@@ -166,7 +216,7 @@ function meet(account: MaildirAccount, folder: Folder, mode: 'clean' | 'unclean'
     folder.modSeqMark = Math.max(folder.modSeqMark, folder.modSeq + 1);
     account.writeFolderFile(folder);
   }
-  return true;
+  return 'same';
 }
 
 /**
@@ -188,48 +238,110 @@ function adopt(account: MaildirAccount, folder: Folder, file: FolderFile): void 
   if (folder.dir === '') account.lastUidValidity = file.lastUidValidity;
 }
 
-/** A directory that is not in the index: renamed, copied, or made by somebody else, or the index is new. */
-function discover(
+/** Directories that are not in the index: renamed, copied, or made by somebody else, or the index is new. */
+function* discovering(
   account: MaildirAccount,
-  dir: string,
+  dirs: readonly string[],
   missing: Map<MailboxId, Folder>,
-  mode: 'clean' | 'unclean' | 'again',
-): void {
-  const path = pathOf(dir);
-  if (path === undefined || account.byPath.has(path)) return;
-  const directory = account.directoryOf({ dir });
-  makeParts(directory);
-  const file = readFolderFile(directory);
-  const former = file && account.folders.get(file.mailbox);
-  if (file && former && missing.has(former.mailbox) && former.uidValidity === file.uidValidity) {
-    missing.delete(former.mailbox);
-    former.dir = dir;
-    former.path = path;
-    former.dirty = true;
-    if (mode !== 'again') distrust(former, file);
-    adopt(account, former, file);
-    account.byPath.set(path, former);
-    account.write('later', [former], () =>
-      account.announce({ type: 'mailbox', mailbox: former.mailbox, path, what: 'renamed' }),
-    );
-    return;
+  mode: Mode,
+): Generator<null, void> {
+  const paths = new Set<string>();
+  const validities = new Set<number>();
+  const mailboxes = new Set<MailboxId>();
+  let highest = account.lastUidValidity;
+  for (const { mailbox, uidValidity } of account.folders.values()) {
+    highest = Math.max(highest, uidValidity);
+    if (!missing.has(mailbox)) validities.add(uidValidity);
   }
-  const isTwin =
-    file &&
-    [...account.folders.values()].some(
-      ({ mailbox, uidValidity }) => uidValidity === file.uidValidity && !missing.has(mailbox),
-    );
-  const identity = file && !former && !isTwin ? file : newIdentity(account, null);
-  const folder = account.write('later', [], () => {
-    const inserted = insertFolder(account.index, identity.mailbox, stateOf(dir, path, identity));
-    account.announce({ type: 'mailbox', mailbox: inserted.mailbox, path, what: 'created' });
-    return inserted;
+  for (let at = 0; at < dirs.length; at += STEP) {
+    const returned: Returned[] = [];
+    const strangers: Stranger[] = [];
+    for (const dir of dirs.slice(at, at + STEP)) {
+      try {
+        const path = pathOf(dir);
+        if (path === undefined || paths.has(path) || account.byPath.has(path)) continue;
+        const directory = account.directoryOf({ dir });
+        makeParts(directory);
+        const file = readFolderFile(directory);
+        const former = file && account.folders.get(file.mailbox);
+        paths.add(path);
+        if (file && former && missing.has(former.mailbox) && former.uidValidity === file.uidValidity) {
+          missing.delete(former.mailbox);
+          validities.add(file.uidValidity);
+          returned.push({ folder: former, file, dir, path });
+          continue;
+        }
+        const isOwn = file && !former && !mailboxes.has(file.mailbox) && !validities.has(file.uidValidity);
+        const identity = isOwn ? file : newIdentity(account, null, highest);
+        if (dir === '') account.lastUidValidity = identity.lastUidValidity;
+        highest = Math.max(highest, identity.uidValidity, identity.lastUidValidity);
+        mailboxes.add(identity.mailbox);
+        validities.add(identity.uidValidity);
+        strangers.push({ dir, path, identity, file: isOwn ? 'its own' : 'to be written' });
+      } catch (error) {
+        // Without INBOX there is no account.
+        if (dir === '' || !account.isUnreadable(dir, error)) throw error;
+      }
+    }
+    if (returned.length > 0) takeBack(account, returned, mode);
+    if (strangers.length > 0) takeIn(account, strangers);
+    yield null;
+  }
+}
+
+interface Returned {
+  readonly folder: Folder;
+  readonly file: FolderFile;
+  readonly dir: string;
+  readonly path: string;
+}
+
+/** Folders of ours that have other names. */
+function takeBack(account: MaildirAccount, returned: readonly Returned[], mode: Mode): void {
+  for (const { folder, file, dir, path } of returned) {
+    folder.dir = dir;
+    folder.path = path;
+    folder.dirty = true;
+    if (mode !== 'again') distrust(folder, file);
+    adopt(account, folder, file);
+    enter(account, folder);
+  }
+  const folders = returned.map(({ folder }) => folder);
+  account.write('later', folders, () => {
+    for (const { mailbox, path } of folders)
+      account.announce({ type: 'mailbox', mailbox, path, what: 'renamed' });
   });
-  if (dir === '') account.lastUidValidity = identity.lastUidValidity;
-  if (identity !== file) account.writeFolderFile(folder);
-  folder.dirty = true;
-  account.folders.set(folder.mailbox, folder);
-  account.byPath.set(path, folder);
+}
+
+interface Stranger {
+  readonly dir: string;
+  readonly path: string;
+  readonly identity: FolderFile;
+  readonly file: 'its own' | 'to be written';
+}
+
+function takeIn(account: MaildirAccount, strangers: readonly Stranger[]): void {
+  const files = strangers.flatMap(({ dir, identity, file }) =>
+    file === 'its own' ? [] : [{ directory: account.directoryOf({ dir }), file: identity }],
+  );
+  const failed = writeFolderFiles(files);
+  const written = strangers.filter(({ dir }) => {
+    const error = failed.get(account.directoryOf({ dir }));
+    if (error !== undefined && (dir === '' || !account.isUnreadable(dir, error))) throw error;
+    return error === undefined;
+  });
+  const folders = account.write('later', [], () =>
+    written.map(({ dir, path, identity }) => {
+      const folder = insertFolder(account.index, identity.mailbox, stateOf(dir, path, identity));
+      account.announce({ type: 'mailbox', mailbox: folder.mailbox, path, what: 'created' });
+      return folder;
+    }),
+  );
+  for (const folder of folders) {
+    folder.dirty = true;
+    account.folders.set(folder.mailbox, folder);
+    enter(account, folder);
+  }
 }
 
 function forget(account: MaildirAccount, folders: readonly Folder[]): void {
@@ -241,21 +353,38 @@ function forget(account: MaildirAccount, folders: readonly Folder[]): void {
   });
   for (const folder of folders) {
     account.folders.delete(folder.mailbox);
-    if (account.byPath.get(folder.path) === folder) account.byPath.delete(folder.path);
+    leave(account, folder);
   }
+}
+
+/** The folder has its name from now on. */
+export function enter(account: MaildirAccount, folder: Folder): void {
+  account.byPath.set(folder.path, folder);
+  account.byPath.get('INBOX')?.tree?.entered(folder);
+}
+
+/** It has it no more; somebody else may have it already. */
+export function leave(account: MaildirAccount, folder: Folder): void {
+  if (account.byPath.get(folder.path) !== folder) return;
+  account.byPath.delete(folder.path);
+  account.byPath.get('INBOX')?.tree?.left(folder);
+}
+
+/** Of an account that is open. */
+export function treeOf(account: MaildirAccount): KnownTree {
+  account.inbox.tree ??= new KnownTree();
+  return account.inbox.tree;
 }
 
 /**
  * A new object id, and a UIDVALIDITY that no folder of this account ever had.
- * @param above nor one that is being made
+ * @param highest that any folder has, or one that is being made
  */
-export function newIdentity(account: MaildirAccount, use: SpecialUse | null, above = 0): FolderFile {
-  let highest = Math.max(account.lastUidValidity, above);
-  for (const folder of account.folders.values()) highest = Math.max(highest, folder.uidValidity);
-  const uidValidity = Math.max(Math.floor(account.now() / 1000), highest + 1);
+export function newIdentity(account: MaildirAccount, use: SpecialUse | null, highest: number): FolderFile {
+  const above = Math.max(account.lastUidValidity, highest);
   return {
     mailbox: `M${randomBytes(8).toString('hex')}` as MailboxId,
-    uidValidity,
+    uidValidity: Math.max(Math.floor(account.now() / 1000), above + 1),
     uidMark: 1,
     modSeqMark: 2,
     use,
@@ -299,12 +428,18 @@ export function makeParts(directory: string): void {
  * Renames several folder directories so that a crash in the middle is finished at the next start: the plan is durable
  * before the first step.
  */
-export function renameDirectories(
+export function* renamingDirectories(
   maildir: string,
   pairs: readonly { readonly from: string; readonly to: string }[],
-): void {
+): Generator<null, void> {
   writeDurably(maildir, RENAME_FILE, pairs.map(({ from, to }) => `${from}\t${to}\n`).join(''));
-  finishRename(maildir);
+  yield null;
+  for (const [at, { from, to }] of pairs.entries()) {
+    renameDirectory(maildir, from, to);
+    if (at % STEP === 0) yield null;
+  }
+  syncDirectory(maildir);
+  unlinkIfThere(`${maildir}/${RENAME_FILE}`);
 }
 
 function finishRename(maildir: string): void {
@@ -314,15 +449,19 @@ function finishRename(maildir: string): void {
   for (const line of lines) {
     const [from = '', to = ''] = line.split('\t');
     // Whoever may write into this Maildir may not have us move other directories.
-    if (![from, to].every((dir) => dir === basename(dir) && pathOf(dir) !== undefined)) continue;
-    if (exists(`${maildir}/${to}/cur`)) continue;
-    try {
-      renameIfThere(`${maildir}/${from}`, `${maildir}/${to}`);
-    } catch (error) {
-      // Something is in the way that was not there when it was planned: the folder keeps its old name.
-      if (!IN_THE_WAY.includes(codeOf(error) ?? '')) throw error;
-    }
+    if ([from, to].every((dir) => dir === basename(dir) && pathOf(dir) !== undefined))
+      renameDirectory(maildir, from, to);
   }
   syncDirectory(maildir);
   unlinkIfThere(plan);
+}
+
+function renameDirectory(maildir: string, from: string, to: string): void {
+  if (exists(`${maildir}/${to}/cur`)) return;
+  try {
+    renameIfThere(`${maildir}/${from}`, `${maildir}/${to}`);
+  } catch (error) {
+    // Something is in the way that was not there when it was planned: the folder keeps its old name.
+    if (!IN_THE_WAY.includes(codeOf(error) ?? '')) throw error;
+  }
 }
