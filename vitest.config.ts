@@ -7,6 +7,8 @@ import { SummaryReporter } from './test/summary-reporter.ts';
  */
 export default defineConfig({
   test: {
+    // Vitest would leave one processor to itself; most of its files wait for other processes.
+    maxWorkers: '100%',
     reporters: ['default', new SummaryReporter()],
     projects: [
       {

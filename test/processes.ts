@@ -3,6 +3,13 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { addAccount } from '../src/admin/accounts.ts';
+import { addDomain } from '../src/admin/domains.ts';
+import { resolveConfig } from '../src/cli/config-file.ts';
+import { Passwords } from '../src/directory/password.ts';
+import { systemClock } from '../src/lib/clock.ts';
+import { prepareDataDir } from '../src/lib/data-dir.ts';
+import { openDirectory } from '../src/open/directory.ts';
 
 /** The daemon and its command line as processes of their own, as an admin has them. */
 
@@ -18,8 +25,8 @@ export interface Place {
   write(settings: object): void;
   /** Runs `facteur …words --config file`. */
   facteur(words: readonly string[], input?: string): Outcome;
-  /** A domain and accounts in it, all with the same password. */
-  accounts(...addresses: string[]): string;
+  /** Accounts and their domains, made in this process; all have the same password, which it resolves to. */
+  accounts(...addresses: string[]): Promise<string>;
   remove(): void;
 }
 
@@ -43,11 +50,8 @@ export function place(settings: object, dir: string = mkdtempSync(join(tmpdir(),
     file,
     write,
     facteur,
-    accounts(...addresses) {
-      for (const domain of new Set(addresses.map((address) => address.split('@')[1] ?? '')))
-        done(facteur(['domain', 'add', domain]));
-      for (const address of addresses)
-        done(facteur(['account', 'add', address, '--password-stdin'], `${ACCOUNT_PASSWORD}\n`));
+    async accounts(...addresses) {
+      await addAccounts(file, addresses);
       return ACCOUNT_PASSWORD;
     },
     remove: () => rmSync(dir, { recursive: true, force: true }),
@@ -63,8 +67,20 @@ export function runFacteur(words: readonly string[], input = '', cwd?: string): 
   return { code: status, out: stdout, err: stderr };
 }
 
-function done({ code, err }: Outcome): void {
-  if (code !== 0) throw new Error(err);
+async function addAccounts(file: string, addresses: readonly string[]): Promise<void> {
+  const { config } = resolveConfig(file);
+  prepareDataDir(config.dataDir);
+  const passwords = new Passwords();
+  const directory = openDirectory(config, systemClock, passwords);
+  try {
+    for (const domain of new Set(addresses.map((address) => address.split('@')[1] ?? '')))
+      await addDomain(directory, domain);
+    for (const address of addresses)
+      await addAccount(directory, { address, password: { is: 'password', password: ACCOUNT_PASSWORD } });
+  } finally {
+    directory.close();
+    await passwords.close();
+  }
 }
 
 /** A running daemon, whose log is read as it comes. */

@@ -207,9 +207,13 @@ function judgeUids(
       stands(`${account.folderAt(entry.folder).uidValidity}.${entry.uid}`, entry.key);
 }
 
+/** As for the daemon: what is compiled is kept, and each process is at work sooner. */
+const compiled = join(import.meta.dirname, '../../node_modules/.cache/facteur');
+
 async function killedAfter(ms: number, args: readonly string[]): Promise<void> {
   const child = spawn(process.execPath, [join(import.meta.dirname, 'crash-child.ts'), ...args], {
     stdio: 'inherit',
+    env: { ...process.env, NODE_COMPILE_CACHE: compiled },
   });
   const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()));
   for (let waited = 0; !existsSync(args[1] ?? '') && waited < 10_000; waited += 20)

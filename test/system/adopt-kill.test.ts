@@ -16,9 +16,9 @@ const KILLS = 4;
 let at: Place;
 let tree: string;
 
-beforeAll(() => {
+beforeAll(async () => {
   at = place({});
-  at.accounts(alice);
+  await at.accounts(alice);
   tree = join(at.dir, 'Maildir');
   for (const [number, folder] of FOLDERS.entries())
     dovecotFolder(join(tree, folder), {

@@ -63,7 +63,7 @@ async function running(dataDir: string): Promise<Running> {
     auth: { allowPlaintextFrom: ['127.0.0.1'] },
   });
   opened.push(() => at.remove());
-  const password = at.accounts(ALICE);
+  const password = await at.accounts(ALICE);
   const made: Running = { at, daemon: await Daemon.start(at), smtp, imap, password };
   opened.push(() => made.daemon.end());
   return made;

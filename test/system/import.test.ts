@@ -16,9 +16,9 @@ let count = 0;
 let at: Place;
 let daemon: Daemon | undefined;
 
-beforeAll(() => {
+beforeAll(async () => {
   at = place({ listeners: { imap: [{ host: '127.0.0.1', port: 0 }] } });
-  at.accounts('someone@example.org');
+  await at.accounts('someone@example.org');
 });
 beforeEach(() => {
   alice = `alice${++count}@example.org`;

@@ -33,7 +33,7 @@ async function running(): Promise<Running> {
     log: { level: 'warn', format: 'json' },
   });
   opened.push(() => at.remove());
-  const password = at.accounts(...accounts);
+  const password = await at.accounts(...accounts);
   const daemon = await listening(at, smtp);
   opened.push(() => daemon.end());
   return { daemon, at, port: { smtp, imap, imaps }, password };

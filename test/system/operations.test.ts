@@ -51,7 +51,7 @@ describe('stopping', () => {
       listeners: { smtp: on(smtp), imap: on(imap), pop3: on(pop3) },
       auth: { allowPlaintextFrom: ['127.0.0.1'] },
     });
-    const password = at.accounts('alice@example.org');
+    const password = await at.accounts('alice@example.org');
     const daemon = await running(at);
 
     const idling = await imapSession(imap, 'alice@example.org', password);
@@ -91,7 +91,7 @@ describe('stopping', () => {
   test('a delivery just made keeps the process no longer than others', async () => {
     const [smtp = 0] = await freePorts(1);
     const at = somewhere({ listeners: { smtp: on(smtp) } });
-    at.accounts('alice@example.org');
+    await at.accounts('alice@example.org');
     const daemon = await running(at);
     const session = await smtpSession(smtp);
     await session.ask('MAIL FROM:<bob@example.net>');
@@ -109,7 +109,7 @@ describe('stopping', () => {
   test('a session that does not finish is cut off in bounded time', async () => {
     const [smtp = 0] = await freePorts(1);
     const at = somewhere({ listeners: { smtp: on(smtp) } });
-    at.accounts('alice@example.org');
+    await at.accounts('alice@example.org');
     const daemon = await running(at);
     const session = await smtpSession(smtp);
     await session.ask('MAIL FROM:<bob@example.net>');
@@ -124,7 +124,7 @@ describe('stopping', () => {
   test('a second signal ends it at once', async () => {
     const [smtp = 0] = await freePorts(1);
     const at = somewhere({ listeners: { smtp: on(smtp) } });
-    at.accounts('alice@example.org');
+    await at.accounts('alice@example.org');
     const daemon = await running(at);
     const session = await smtpSession(smtp);
     await session.ask('MAIL FROM:<bob@example.net>');
@@ -140,7 +140,7 @@ describe('stopping', () => {
   test('a worker thread that dies ends the process with exit code 1', async () => {
     const [smtp = 0] = await freePorts(1);
     const at = somewhere({ listeners: { smtp: on(smtp) } });
-    at.accounts('alice@example.org');
+    await at.accounts('alice@example.org');
     const poison = join(at.dir, 'poison.mjs');
     const signal = join(at.dir, 'die');
     writeFileSync(
@@ -334,7 +334,7 @@ describe('SIGHUP', () => {
     const two = await writeCertificate(at.dir, 'two.example');
     const before = { listeners: { smtp: on(first), imaps: on(imaps) }, tls: one };
     at.write(before);
-    at.accounts('alice@example.org');
+    await at.accounts('alice@example.org');
     const daemon = await running(at);
     const session = await smtpSession(first);
     expect(await certificateAt(imaps)).toBe('one.example');
@@ -407,7 +407,7 @@ describe('SIGHUP', () => {
   test('a POP3 session from before still has its maildrop for itself (RFC 1939 4)', async () => {
     const [pop3 = 0] = await freePorts(1);
     const at = somewhere({ listeners: { pop3: on(pop3) }, auth: { allowPlaintextFrom: ['127.0.0.1'] } });
-    const password = at.accounts('alice@example.org');
+    const password = await at.accounts('alice@example.org');
     const daemon = await running(at);
     const login = async (): Promise<{ readonly session: Lines; readonly answer: string }> => {
       const session = Lines.plain(pop3);

@@ -52,7 +52,7 @@ export async function reindex({ messages, during, progress }: ReindexOptions): P
     auth: { allowPlaintextFrom: ['127.0.0.1'] },
     log: { level: 'info', format: 'json' },
   });
-  const password = at.accounts(ACCOUNT);
+  const password = await at.accounts(ACCOUNT);
   fill(at, messages);
   const sync = mbsync(at, imap, password);
   const faults: string[] = [];
