@@ -16,6 +16,9 @@ export const MAX_DEPTH = 64;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what it looks for
 const FORBIDDEN = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\ufffd%*]/;
 
+/** What modified UTF-7 leaves as it is, without '.'. */
+const PLAIN = /^[ -%'-\-/-~]*$/;
+
 /** The canonical form of a path: Unicode NFC, "INBOX" in upper case as first part. Throws 'invalid-name'. */
 export function parsePath(text: string): string {
   const path = text.normalize('NFC');
@@ -60,6 +63,7 @@ export function pathOf(directory: string): string | undefined {
 
 /** '.' separates levels on disk: inside a name it is written as base64, which readers of modified UTF-7 understand. */
 function encodePart(part: string): string {
+  if (PLAIN.test(part)) return part;
   return part
     .split('.')
     .map((text) => encodeModifiedUtf7(text))

@@ -96,7 +96,9 @@ function byFolder<Row extends readonly [id: number, ...rest: unknown[]]>(
   account: MaildirAccount,
   rows: readonly Row[],
 ): Map<Folder, Row[]> {
-  const folders = new Map([...account.folders.values()].map((folder) => [folder.row, folder]));
+  const numbers = new Set(rows.map(([id]) => Math.floor(id / SPAN)));
+  const folders = new Map<number, Folder>();
+  for (const folder of account.folders.values()) if (numbers.has(folder.row)) folders.set(folder.row, folder);
   const found = new Map<Folder, Row[]>();
   for (const row of rows) {
     const folder = folders.get(Math.floor(row[0] / SPAN));

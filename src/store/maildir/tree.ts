@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { lstatSync, mkdirSync, readdirSync, type Stats } from 'node:fs';
+import { lstatSync, mkdirSync, readdirSync } from 'node:fs';
 import { basename } from 'node:path';
 import { pathOf } from '../mailbox-path.ts';
 import type { MailboxId, SpecialUse } from '../store.ts';
@@ -17,7 +17,7 @@ import {
   writeDurably,
 } from './disk.ts';
 import { MAX_KEYWORDS } from './flags.ts';
-import { CUR, type Folder, NEW } from './folder.ts';
+import { CUR, type Folder, NEW, PLACES } from './folder.ts';
 import { FOLDER_FILE, type FolderFile, readFolderFile, writeFolderFiles } from './folder-file.ts';
 import { deleteFolder, insertFolder, loadFolders, setAside } from './folder-row.ts';
 import { StrangeIndex } from './index.ts';
@@ -128,7 +128,7 @@ function folderDirectories(
     if (!(entry.isDirectory() || entry.isSymbolicLink()) || pathOf(name) === undefined) continue;
     try {
       if (entry.isSymbolicLink() && partsOf(account, name).some(mayExist)) throw new LinkedFolder();
-      if (lookInside(account, name).length > 0) found.push(name);
+      if (lookInside(account, name).some((time) => time !== null)) found.push(name);
       else if (entry.isDirectory()) unfinished.push(name);
     } catch (error) {
       if (!account.isUnreadable(name, error)) throw error;
@@ -144,15 +144,13 @@ function partsOf(account: MaildirAccount, dir: string): string[] {
   return PARTS.map((part) => `${account.directoryOf({ dir })}/${part}`);
 }
 
-/** What is there of a folder's parts. Throws `LinkedFolder`. */
-function lookInside(account: MaildirAccount, dir: string): Stats[] {
-  const there: Stats[] = [];
-  for (const part of partsOf(account, dir)) {
+/** When new/, cur/ and the folder file of a directory changed last; null of what is not there. Throws `LinkedFolder`. */
+function lookInside(account: MaildirAccount, dir: string): (number | null)[] {
+  return partsOf(account, dir).map((part) => {
     const stats = lstatSync(part, { throwIfNoEntry: false });
     if (stats?.isSymbolicLink()) throw new LinkedFolder();
-    if (stats) there.push(stats);
-  }
-  return there;
+    return stats?.mtimeMs ?? null;
+  });
 }
 
 class LinkedFolder extends Error {
@@ -183,8 +181,12 @@ function tryToMeet(account: MaildirAccount, folder: Folder, mode: 'clean' | 'unc
 function meet(account: MaildirAccount, folder: Folder, mode: 'clean' | 'unclean'): Met {
   const directory = account.directoryOf(folder);
   // INBOX is there whatever it is made of.
-  if (folder.dir !== '' && lookInside(account, folder.dir).length === 0) return 'none';
-  makeParts(directory);
+  const isInbox = folder.dir === '';
+  const times = isInbox
+    ? PLACES.map((place) => changedAt(`${directory}/${place}`))
+    : lookInside(account, folder.dir);
+  if (!isInbox && times.every((time) => time === null)) return 'none';
+  if (!times[NEW] || !times[CUR] || !exists(`${directory}/tmp`)) makeParts(directory);
   const file = readFolderFile(directory);
   if (!file) {
     account.log.warn(
@@ -204,8 +206,8 @@ function meet(account: MaildirAccount, folder: Folder, mode: 'clean' | 'unclean'
     mode === 'clean' &&
     file.uidMark === folder.uidMark &&
     file.modSeqMark === folder.modSeqMark &&
-    changedAt(account.placeOf(folder, NEW)) === folder.times[NEW] &&
-    changedAt(account.placeOf(folder, CUR)) === folder.times[CUR];
+    times[NEW] === folder.times[NEW] &&
+    times[CUR] === folder.times[CUR];
   if (!trusted) distrust(folder, file);
   // Letters that the file does not know: it came back from a backup that is older than the index.
   const keywords = file.keywords.map((keyword, at) => keyword || (folder.keywords[at] ?? ''));
