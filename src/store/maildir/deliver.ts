@@ -1,6 +1,9 @@
 import {
   closeSync,
+  fdatasync,
   fdatasyncSync,
+  fsync,
+  fsyncSync,
   ftruncateSync,
   futimesSync,
   linkSync,
@@ -15,15 +18,7 @@ import { pack } from '../packed-messages.ts';
 import type { Limits, Usage } from '../quota.ts';
 import { type Flag, type MailboxId, StoreError } from '../store.ts';
 import type { MaildirAccount } from './account.ts';
-import {
-  FILE_MODE,
-  linkIntoPlace,
-  refusesLinks,
-  syncDirectory,
-  toStoreError,
-  unlinkIfThere,
-  writeAll,
-} from './disk.ts';
+import { FILE_MODE, linkIntoPlace, refusesLinks, toStoreError, unlinkIfThere, writeAll } from './disk.ts';
 import { removeRows } from './expunge.ts';
 import { composeBase, emailBits } from './file-name.ts';
 import { bitsOf, infoOf, SEEN } from './flags.ts';
@@ -65,13 +60,36 @@ interface Plan {
   readonly temporary: string;
   /** The torn message of this key, when a power cut left one. */
   readonly replaces: { readonly folder: Folder; readonly row: MessageRow } | null;
-  state: 'planned' | 'written' | 'synced' | 'there';
 }
 
 /** How much of a file is in memory while it is copied. */
 const CHUNK = 256 * 1024;
 
+/** Of a file its bytes, of a directory its names: what a power cut may not take any more. */
+export interface Unsynced {
+  readonly fd: number;
+  readonly holds: 'bytes' | 'names';
+}
+
+/** How syncs went: undefined, or the error, one for each. */
+export type Outcomes = readonly unknown[];
+
+/** All of it at once, while the thread waits for the disk. */
 export function deliverAll(arrivals: readonly Arrival[]): Arrived[] {
+  const steps = delivering(arrivals);
+  for (let step = steps.next(); ; ) {
+    if (step.done) return step.value;
+    step = steps.next(step.value.map(sync));
+  }
+}
+
+/**
+ * The same in steps: twice it asks for syncs, which may go on at the same time. Until it has come to its end nobody else
+ * may use these accounts.
+ */
+export function* delivering(
+  arrivals: readonly Arrival[],
+): Generator<readonly Unsynced[], Arrived[], Outcomes> {
   const answers: (Arrived | undefined)[] = arrivals.map(() => undefined);
   const plans = new Map<number, Plan>();
   const inBatch = new Map<string, number>();
@@ -113,24 +131,25 @@ export function deliverAll(arrivals: readonly Arrival[]): Arrived[] {
   const promised = foldersOf(plans);
   const reader = new RangeReader();
   const together = plans.size > 1;
-  for (const [at, plan] of plans) attempt(at, () => writeFile(plan, reader, together));
-  reader.close();
-  for (const [at, plan] of plans) attempt(at, () => sync(plan));
-  for (const folder of foldersOf(plans)) folder.account.touching(folder.folder);
-  for (const [at, plan] of plans) attempt(at, () => putInPlace(plan));
-  const directories = new Set<string>();
-  for (const plan of plans.values())
-    directories.add(plan.arrival.account.placeOf(plan.folder, plan.row.place));
-  const unsynced = new Map<string, unknown>();
-  for (const directory of directories) {
-    try {
-      syncDirectory(directory);
-    } catch (error) {
-      unsynced.set(directory, error);
-    }
+  const files = new Map<number, number>();
+  try {
+    for (const [at, plan] of plans) attempt(at, () => files.set(at, writeFile(plan, reader, together)));
+    reader.close();
+    const unsynced = yield* synced(files, 'bytes');
+    for (const [at, error] of unsynced)
+      attempt(at, () => {
+        throw error;
+      });
+  } finally {
+    for (const fd of files.values()) closeSync(fd);
   }
+  const folders = foldersOf(plans);
+  for (const { account, folder } of folders) account.touching(folder);
+  for (const [at, plan] of plans) attempt(at, () => putInPlace(plan));
+  for (const { account, folder } of folders) account.touched(folder);
+  const unnamed = yield* syncPlaces(plans);
   for (const [at, plan] of plans) {
-    const error = unsynced.get(plan.arrival.account.placeOf(plan.folder, plan.row.place));
+    const error = unnamed.get(placeOf(plan));
     if (error !== undefined) {
       // It may be there or not: the next look at the directory tells, and the queue asks again.
       plan.folder.dirty = true;
@@ -139,7 +158,6 @@ export function deliverAll(arrivals: readonly Arrival[]): Arrived[] {
       answers[at] = { error };
     }
   }
-  for (const { account, folder } of foldersOf(plans)) account.touched(folder);
   commit(plans, answers);
   for (const { folder } of promised) folder.promised = 0;
   for (const [at, first] of twins) answers[at] = answers[first];
@@ -203,7 +221,7 @@ function makePlan(
     base,
   };
   const temporary = `${account.directoryOf(folder)}/tmp/${base}`;
-  return { arrival, folder, row, temporary, replaces, state: 'planned' };
+  return { arrival, folder, row, temporary, replaces };
 }
 
 function sum(one: Usage | undefined, other: Usage): Usage {
@@ -217,13 +235,13 @@ function before(account: MaildirAccount, id: number): { readonly mailbox: Mailbo
   return { mailbox: (folder ?? account.inbox).mailbox, uid: id % SPAN };
 }
 
-function writeFile(plan: Plan, reader: RangeReader, together: boolean): void {
+/** Returns a descriptor of it, still to be synced. */
+function writeFile(plan: Plan, reader: RangeReader, together: boolean): number {
   const { content, internalDate } = plan.arrival;
   const seconds = internalDate / 1000;
   if (linkWhole(content, plan.temporary)) {
     utimesSync(plan.temporary, seconds, seconds);
-    plan.state = 'written';
-    return;
+    return openSync(plan.temporary, 'r');
   }
   const fd = openSync(plan.temporary, 'wx', FILE_MODE);
   try {
@@ -235,13 +253,13 @@ function writeFile(plan: Plan, reader: RangeReader, together: boolean): void {
       else reader.copy(piece, fd);
     }
     futimesSync(fd, seconds, seconds);
-    if (!together) {
-      fdatasyncSync(fd);
-      plan.state = 'synced';
-    } else plan.state = 'written';
-  } finally {
+    if (!together) return fd;
+  } catch (error) {
     closeSync(fd);
+    throw error;
   }
+  closeSync(fd);
+  return openSync(plan.temporary, 'r');
 }
 
 /** One piece that is a whole file needs no second copy of its bytes. */
@@ -259,15 +277,67 @@ function linkWhole(content: readonly Piece[], target: string): boolean {
   }
 }
 
-function sync(plan: Plan): void {
-  if (plan.state !== 'written') return;
-  const fd = openSync(plan.temporary, 'r');
-  try {
-    fdatasyncSync(fd);
-  } finally {
-    closeSync(fd);
+/** Asks for syncs; what failed, with its error. */
+function* synced<K>(
+  open: ReadonlyMap<K, number>,
+  holds: Unsynced['holds'],
+): Generator<readonly Unsynced[], ReadonlyMap<K, unknown>, Outcomes> {
+  const failed = new Map<K, unknown>();
+  if (open.size === 0) return failed;
+  const outcomes = yield [...open.values()].map((fd) => ({ fd, holds }));
+  let at = 0;
+  for (const key of open.keys()) {
+    const error = outcomes[at++];
+    if (error !== undefined) failed.set(key, error);
   }
-  plan.state = 'synced';
+  return failed;
+}
+
+/** The directories that new names are in. */
+function* syncPlaces(
+  plans: ReadonlyMap<number, Plan>,
+): Generator<readonly Unsynced[], ReadonlyMap<string, unknown>, Outcomes> {
+  const failed = new Map<string, unknown>();
+  const open = new Map<string, number>();
+  try {
+    for (const place of new Set([...plans.values()].map(placeOf))) {
+      try {
+        open.set(place, openSync(place, 'r'));
+      } catch (error) {
+        failed.set(place, error);
+      }
+    }
+    const unsynced = yield* synced(open, 'names');
+    for (const [place, error] of unsynced) failed.set(place, error);
+  } finally {
+    for (const fd of open.values()) closeSync(fd);
+  }
+  return failed;
+}
+
+function placeOf({ arrival, folder, row }: Plan): string {
+  return arrival.account.placeOf(folder, row.place);
+}
+
+function sync({ fd, holds }: Unsynced): unknown {
+  try {
+    if (holds === 'bytes') fdatasyncSync(fd);
+    else fsyncSync(fd);
+    return undefined;
+  } catch (error) {
+    return error;
+  }
+}
+
+/** The same for all of them at once, in libuv's threads. */
+export function syncTogether(unsynced: readonly Unsynced[]): Promise<Outcomes> {
+  const one = ({ fd, holds }: Unsynced): Promise<unknown> =>
+    new Promise((resolve) => {
+      const done = (error: unknown): void => resolve(error ?? undefined);
+      if (holds === 'bytes') fdatasync(fd, done);
+      else fsync(fd, done);
+    });
+  return Promise.all(unsynced.map(one));
 }
 
 /** Where nothing can be removed either, housekeeping does it one day: others of the batch must not suffer from it. */
@@ -284,7 +354,6 @@ function putInPlace(plan: Plan): void {
   const place = account.fileOf(plan.folder, plan.row);
   if (account.delivery === 'link') linkIntoPlace(plan.temporary, place);
   else renameSync(plan.temporary, place);
-  plan.state = 'there';
 }
 
 function foldersOf(plans: ReadonlyMap<number, Plan>): { account: MaildirAccount; folder: Folder }[] {
