@@ -17,21 +17,19 @@ import { storeOptions } from '../../src/store/options.ts';
 import type { AccountStore, Change, MailboxId, Uid } from '../../src/store/store.ts';
 import { ManualClock } from '../clock.ts';
 import { type Line, recordingLog } from '../tls/log.ts';
-import { alice, all, bytesOf, maildirStore, message, silent, temporaryDirectory } from './surroundings.ts';
+import { type FreshInbox, freshInbox } from './fresh-inbox.ts';
+import { alice, all, bytesOf, maildirStore, message, silent } from './surroundings.ts';
 
 /** What an idle session hears of what other programs do in the Maildir. */
 
-let base: ReturnType<typeof temporaryDirectory>;
+let base: FreshInbox['base'];
 let store: MaildirStore;
 let account: AccountStore;
 let inbox: MailboxId;
-const maildir = (): string => join(base.path, 'mail/example.org/alice/Maildir');
+let maildir: string;
 
 beforeEach(async () => {
-  base = temporaryDirectory();
-  store = maildirStore(base.path);
-  account = await store.account(alice);
-  inbox = (await account.mailbox('INBOX'))?.id ?? ('' as MailboxId);
+  ({ base, store, account, inbox, maildir } = await freshInbox());
 });
 afterEach(async () => {
   await store.close();
@@ -55,16 +53,16 @@ function heard(type: Change['type'], work: () => void): Promise<Change> {
 test('mail dropped into new/, read, moved away: an idle session hears of each', async () => {
   const stop = account.watch(() => {}, inbox);
   const added = await heard('added', () =>
-    writeFileSync(`${maildir()}/new/1.2.procmail`, 'Subject: hi\n\nthere\n'),
+    writeFileSync(`${maildir}/new/1.2.procmail`, 'Subject: hi\n\nthere\n'),
   );
   expect(added).toMatchObject({ mailbox: inbox, messages: [{ uid: 1, flags: [] }] });
-  const name = (): string => readdirSync(`${maildir()}/new`)[0] ?? '';
+  const name = (): string => readdirSync(`${maildir}/new`)[0] ?? '';
   const flags = await heard('flags', () =>
-    renameSync(`${maildir()}/new/${name()}`, `${maildir()}/cur/${name()}:2,RS`),
+    renameSync(`${maildir}/new/${name()}`, `${maildir}/cur/${name()}:2,RS`),
   );
   expect(flags).toMatchObject({ messages: [{ uid: 1, flags: ['\\Seen', '\\Answered'] }] });
   const gone = await heard('expunged', () => {
-    for (const file of readdirSync(`${maildir()}/cur`)) unlinkSync(`${maildir()}/cur/${file}`);
+    for (const file of readdirSync(`${maildir}/cur`)) unlinkSync(`${maildir}/cur/${file}`);
   });
   expect(gone).toMatchObject({ uids: [1] });
   stop();
@@ -77,7 +75,7 @@ test('what we do ourselves is told once, not again when the file names follow', 
   const { uid } = await account.append(inbox, message('x'), { flags: [], internalDate: 0 });
   await account.setFlags(inbox, [uid], { mode: 'add', flags: ['\\Seen'] });
   await new Promise((resolve) => setTimeout(resolve, 400));
-  expect(readdirSync(`${maildir()}/cur`)[0]).toMatch(/:2,S$/);
+  expect(readdirSync(`${maildir}/cur`)[0]).toMatch(/:2,S$/);
   await account.expunge(inbox, [uid]);
   await new Promise((resolve) => setTimeout(resolve, 400));
   expect(changes.map(({ type }) => type)).toEqual(['added', 'flags', 'expunged']);
@@ -85,10 +83,10 @@ test('what we do ourselves is told once, not again when the file names follow', 
 });
 
 test('without a watch the next look finds it', async () => {
-  writeFileSync(`${maildir()}/new/1.2.procmail`, 'x');
+  writeFileSync(`${maildir}/new/1.2.procmail`, 'x');
   expect((await account.mailbox('INBOX'))?.total).toBe(1);
-  const [file = ''] = readdirSync(`${maildir()}/new`);
-  renameSync(`${maildir()}/new/${file}`, `${maildir()}/cur/${file}:2,F`);
+  const [file = ''] = readdirSync(`${maildir}/new`);
+  renameSync(`${maildir}/new/${file}`, `${maildir}/cur/${file}:2,F`);
   await account.refresh(inbox);
   expect((await all(account.messages(inbox, [{ first: 1, last: '*' }])))[0]?.flags).toEqual(['\\Flagged']);
 });
@@ -100,16 +98,16 @@ test('a message that is renamed while it is read is read to its end', async () =
   await account.setFlags(inbox, [uid], { mode: 'add', flags: ['\\Flagged'] });
   await new Promise((resolve) => setTimeout(resolve, 400));
   expect((await bytesOf(raw)).toString()).toContain(big);
-  const [file = ''] = readdirSync(`${maildir()}/cur`);
-  renameSync(`${maildir()}/cur/${file}`, `${maildir()}/cur/${file}S`);
+  const [file = ''] = readdirSync(`${maildir}/cur`);
+  renameSync(`${maildir}/cur/${file}`, `${maildir}/cur/${file}S`);
   expect((await bytesOf(raw)).length).toBe(raw.size);
-  unlinkSync(`${maildir()}/cur/${file}S`);
+  unlinkSync(`${maildir}/cur/${file}S`);
   await expect(bytesOf(raw)).rejects.toMatchObject({ kind: 'expunged' });
 });
 
 test('big messages with bare LFs go out with CRLF, whole, in part, and as pieces', async () => {
   const lines = Array.from({ length: 30_000 }, (_, i) => `line ${i}`);
-  writeFileSync(`${maildir()}/new/1.2.procmail`, `Subject: big\n\n${lines.join('\n')}\n`);
+  writeFileSync(`${maildir}/new/1.2.procmail`, `Subject: big\n\n${lines.join('\n')}\n`);
   await account.refresh(inbox);
   const expected = Buffer.from(`Subject: big\r\n\r\n${lines.join('\r\n')}\r\n`);
   const raw = await account.raw(inbox, 1 as Uid);
@@ -127,7 +125,7 @@ test('big messages with bare LFs go out with CRLF, whole, in part, and as pieces
 test('the index deleted under a running store: the service goes on, the next start rebuilds it', async () => {
   const { uid } = await account.append(inbox, message('x'), { flags: ['\\Seen'], internalDate: 0 });
   for (const suffix of ['', '-wal', '-shm'])
-    rmSync(join(maildir(), `../index.sqlite${suffix}`), { force: true });
+    rmSync(join(maildir, `../index.sqlite${suffix}`), { force: true });
   await account.setFlags(inbox, [uid], { mode: 'add', flags: ['\\Flagged'] });
   const next = await account.append(inbox, message('y'), { flags: [], internalDate: 0 });
   expect(next.uid).toBe(uid + 1);
@@ -144,7 +142,7 @@ test('the index deleted under a running store: the service goes on, the next sta
 test('the index damaged under a running store: it is rebuilt and the call answered', async () => {
   for (let i = 0; i < 200; i++) await account.append(inbox, message(`${i}`), { flags: [], internalDate: 0 });
   await store.close();
-  const index = join(maildir(), '../index.sqlite');
+  const index = join(maildir, '../index.sqlite');
   const bytes = readFileSync(index);
   bytes.fill(0x5a, 4096 * 4);
   writeFileSync(index, bytes);
@@ -173,25 +171,25 @@ describe('folders made, renamed and removed by hand', () => {
 
   test('are announced, and stand in the list, within a second', async () => {
     let heardOf = tree(1);
-    mkdirSync(`${maildir()}/.Caf&AOk-.old/cur`, { recursive: true });
+    mkdirSync(`${maildir}/.Caf&AOk-.old/cur`, { recursive: true });
     expect(await heardOf).toEqual(['created Café/old']);
     const made = await account.mailbox('Café/old');
     expect((await account.mailboxes()).some(({ path }) => path === 'Café/old')).toBe(true);
     heardOf = tree(1);
-    renameSync(`${maildir()}/.Caf&AOk-.old`, `${maildir()}/.New`);
+    renameSync(`${maildir}/.Caf&AOk-.old`, `${maildir}/.New`);
     expect(await heardOf).toEqual(['renamed New']);
     expect((await account.mailbox('New'))?.id).toBe(made?.id);
     heardOf = tree(1);
-    rmSync(`${maildir()}/.New`, { recursive: true });
+    rmSync(`${maildir}/.New`, { recursive: true });
     expect(await heardOf).toEqual(['deleted New']);
     expect(await account.mailbox('New')).toBeUndefined();
   });
 
   test('that come into being bit by bit too', async () => {
     const heardOf = tree(1);
-    mkdirSync(`${maildir()}/.Slow`);
+    mkdirSync(`${maildir}/.Slow`);
     await new Promise((resolve) => setTimeout(resolve, 150));
-    for (const part of ['tmp', 'new', 'cur']) mkdirSync(`${maildir()}/.Slow/${part}`);
+    for (const part of ['tmp', 'new', 'cur']) mkdirSync(`${maildir}/.Slow/${part}`);
     expect(await heardOf).toEqual(['created Slow']);
   });
 
@@ -217,9 +215,9 @@ describe('folders made, renamed and removed by hand', () => {
     const added = new Promise<Change>((resolve) => {
       account.watch((change) => change.type === 'added' && resolve(change), id);
     });
-    renameSync(`${maildir()}/.box`, `${maildir()}/.moved`);
+    renameSync(`${maildir}/.box`, `${maildir}/.moved`);
     expect(await heardOf).toEqual(['renamed moved']);
-    writeFileSync(`${maildir()}/.moved/new/1.2.x`, 'A: b\n\nc\n');
+    writeFileSync(`${maildir}/.moved/new/1.2.x`, 'A: b\n\nc\n');
     expect(await added).toMatchObject({ mailbox: id, messages: [{ uid: 1 }] });
   });
 });
@@ -236,12 +234,12 @@ describe('where the system tells nothing', () => {
 
   test('a store that polls (NFS) sees it after pollInterval, folders too', async () => {
     await reopen({ notify: 'poll', delivery: 'link', pollInterval: '50ms' });
-    const added = await heard('added', () => writeFileSync(`${maildir()}/new/1.2.x`, 'A: b\n\nc\n'));
+    const added = await heard('added', () => writeFileSync(`${maildir}/new/1.2.x`, 'A: b\n\nc\n'));
     expect(added).toMatchObject({ messages: [{ uid: 1 }] });
     const created = new Promise<Change>((resolve) => {
       account.watch((change) => change.type === 'mailbox' && resolve(change));
     });
-    mkdirSync(`${maildir()}/.Made/cur`, { recursive: true });
+    mkdirSync(`${maildir}/.Made/cur`, { recursive: true });
     expect(await created).toMatchObject({ what: 'created', path: 'Made' });
   });
 
@@ -250,13 +248,13 @@ describe('where the system tells nothing', () => {
     const changes: Change[] = [];
     account.watch((change) => changes.push(change), inbox);
     await account.uids(inbox);
-    writeFileSync(`${maildir()}/new/1.2.x`, 'A: b\n\nc\n');
+    writeFileSync(`${maildir}/new/1.2.x`, 'A: b\n\nc\n');
     await account.refresh(inbox);
     expect(changes).toMatchObject([{ type: 'added' }]);
-    const [file = ''] = readdirSync(`${maildir()}/new`);
+    const [file = ''] = readdirSync(`${maildir}/new`);
     // Any command looks, though not more often than once a second.
     await new Promise((resolve) => setTimeout(resolve, 1050));
-    renameSync(`${maildir()}/new/${file}`, `${maildir()}/cur/${file}:2,S`);
+    renameSync(`${maildir}/new/${file}`, `${maildir}/cur/${file}:2,S`);
     await all(account.messages(inbox, [{ first: 1, last: '*' }]));
     expect(changes).toMatchObject([{ type: 'added' }, { type: 'flags', messages: [{ flags: ['\\Seen'] }] }]);
   });
@@ -271,7 +269,7 @@ describe('where the system tells nothing', () => {
     }) as unknown as typeof watch;
     const lines = await reopen({ pollInterval: '50ms' }, usedUp);
     const stop = account.watch(() => {}, (await account.mailbox('Sent'))?.id);
-    const added = await heard('added', () => writeFileSync(`${maildir()}/new/1.2.x`, 'A: b\n\nc\n'));
+    const added = await heard('added', () => writeFileSync(`${maildir}/new/1.2.x`, 'A: b\n\nc\n'));
     expect(added).toMatchObject({ messages: [{ uid: 1 }] });
     stop();
     expect(asked).toBeGreaterThan(2);
@@ -283,7 +281,7 @@ describe('where the system tells nothing', () => {
     await reopen({ delivery: 'link' });
     await account.append(inbox, message('a'), { flags: ['\\Seen'], internalDate: 0 });
     await account.append(inbox, message('b'), { flags: [], internalDate: 0 });
-    expect(readdirSync(`${maildir()}/tmp`)).toEqual([]);
+    expect(readdirSync(`${maildir}/tmp`)).toEqual([]);
     expect([...(await account.uids(inbox))]).toEqual([1, 2]);
     writeFileSync(join(base.path, 'one'), 'one');
     writeFileSync(join(base.path, 'two'), 'two');
@@ -325,7 +323,7 @@ test('who stops listening is not watched for any longer', async () => {
   inbox = (await account.mailbox('INBOX'))?.id ?? ('' as MailboxId);
   const stops = [account.watch(() => {}, inbox), account.watch(() => {}, inbox), account.watch(() => {})];
   await account.refresh(inbox);
-  expect([...watched].map((path) => path.slice(maildir().length)).sort()).toEqual(['', '/cur', '/new']);
+  expect([...watched].map((path) => path.slice(maildir.length)).sort()).toEqual(['', '/cur', '/new']);
   stops[0]?.();
   await account.uids(inbox);
   expect(watched.size).toBe(3);

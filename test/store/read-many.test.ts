@@ -1,24 +1,21 @@
 import { readdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { rawMessage } from '../../src/mail/raw-message.ts';
 import type { MaildirStore } from '../../src/store/maildir-store.ts';
 import type { AccountStore, MailboxId, Uid } from '../../src/store/store.ts';
-import { alice, all, bytesOf, maildirStore, message, temporaryDirectory } from './surroundings.ts';
+import { type FreshInbox, freshInbox } from './fresh-inbox.ts';
+import { all, bytesOf, message } from './surroundings.ts';
 
 /** Many messages in one answer, when the files are not what the index has in mind. */
 
-let base: ReturnType<typeof temporaryDirectory>;
+let base: FreshInbox['base'];
 let store: MaildirStore;
 let account: AccountStore;
 let inbox: MailboxId;
-const maildir = (): string => join(base.path, 'mail/example.org/alice/Maildir');
+let maildir: string;
 
 beforeEach(async () => {
-  base = temporaryDirectory();
-  store = maildirStore(base.path);
-  account = await store.account(alice);
-  inbox = (await account.mailbox('INBOX'))?.id ?? ('' as MailboxId);
+  ({ base, store, account, inbox, maildir } = await freshInbox());
 });
 afterEach(async () => {
   await store.close();
@@ -32,8 +29,8 @@ async function append(...texts: readonly string[]): Promise<void> {
 /** In cur/ or new/. */
 function fileOf(text: string): string {
   for (const place of ['cur', 'new'])
-    for (const name of readdirSync(`${maildir()}/${place}`)) {
-      const path = `${maildir()}/${place}/${name}`;
+    for (const name of readdirSync(`${maildir}/${place}`)) {
+      const path = `${maildir}/${place}/${name}`;
       if (readFileSync(path, 'latin1').includes(text)) return path;
     }
   throw new Error(`no file has ${text}`);
@@ -64,7 +61,7 @@ test('renamed, removed, edited, replaced by a link: nobody gets other octets tha
 
 test('a file with bare LFs goes out with CRLF', async () => {
   await append('one');
-  writeFileSync(`${maildir()}/new/1.2.x`, 'Subject: x\n\nbare\nlines\r\n');
+  writeFileSync(`${maildir}/new/1.2.x`, 'Subject: x\n\nbare\nlines\r\n');
   await account.refresh(inbox);
   expect(await contents(2)).toEqual([[2, 'Subject: x\r\n\r\nbare\r\nlines\r\n']]);
   const [fields] = await all(account.headerFields(inbox, [2 as Uid], { mode: 'only', names: ['subject'] }));
