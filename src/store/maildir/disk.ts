@@ -118,6 +118,9 @@ export function writeAll(fd: number, bytes: Uint8Array): void {
   while (at < bytes.length) at += writeSync(fd, bytes, at, bytes.length - at);
 }
 
+/** Files written or synced between two yields. */
+const TOGETHER = 8;
+
 /** Replaces a small file: afterwards a power cut leaves the new one, before it the old one. */
 export function writeDurably(directory: string, name: string, text: string): void {
   const temporary = `${directory}/${name}.new`;
@@ -142,13 +145,14 @@ export function writeDurably(directory: string, name: string, text: string): voi
  * The same for files of one name in several directories, whose syncs share the commits of the file system's journal.
  * @returns why some could not be written, by directory
  */
-export function writeDurablyTogether(
+export function* writingDurably(
   name: string,
   files: readonly { readonly directory: string; readonly text: string }[],
-): ReadonlyMap<string, unknown> {
+): Generator<null, ReadonlyMap<string, unknown>> {
   const failed = new Map<string, unknown>();
-  const each = (step: (temporary: string, directory: string, text: string) => void): void => {
-    for (const { directory, text } of files) {
+  function* each(step: (temporary: string, directory: string, text: string) => void): Generator<null, void> {
+    for (const [at, { directory, text }] of files.entries()) {
+      if (at % TOGETHER === 0) yield null;
       if (failed.has(directory)) continue;
       const temporary = `${directory}/${name}.new`;
       try {
@@ -158,8 +162,8 @@ export function writeDurablyTogether(
         discard(temporary);
       }
     }
-  };
-  each((temporary, _, text) => {
+  }
+  yield* each((temporary, _, text) => {
     const fd = openNew(temporary);
     try {
       // See deliver.ts for what it is good for.
@@ -169,12 +173,12 @@ export function writeDurablyTogether(
       closeSync(fd);
     }
   });
-  each((temporary) => syncFile(temporary));
-  each((temporary, directory) => {
+  yield* each((temporary) => syncFile(temporary));
+  yield* each((temporary, directory) => {
     if (isDirectory(`${directory}/${name}`)) moveAside(`${directory}/${name}`);
     renameSync(temporary, `${directory}/${name}`);
   });
-  each((_, directory) => syncDirectory(directory));
+  yield* each((_, directory) => syncDirectory(directory));
   return failed;
 }
 

@@ -1,5 +1,5 @@
 import { type MailboxId, type SpecialUse, StoreError } from '../store.ts';
-import { readOptional, writeDurably, writeDurablyTogether } from './disk.ts';
+import { readOptional, writeDurably, writingDurably } from './disk.ts';
 import { isKeyword, type Keywords, MAX_KEYWORDS } from './flags.ts';
 
 /**
@@ -80,10 +80,10 @@ export function writeFolderFile(directory: string, file: FolderFile): void {
 }
 
 /** Several with shared commits of the file system's journal. @returns why some could not be written, by directory */
-export function writeFolderFiles(
+export function writingFolderFiles(
   files: readonly { readonly directory: string; readonly file: FolderFile }[],
-): ReadonlyMap<string, unknown> {
-  return writeDurablyTogether(
+): Generator<null, ReadonlyMap<string, unknown>> {
+  return writingDurably(
     FOLDER_FILE,
     files.map(({ directory, file }) => ({ directory, text: formatFolderFile(file) })),
   );

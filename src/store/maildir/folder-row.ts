@@ -4,6 +4,9 @@ import { forgetDerived, type Index } from './index.ts';
 
 /** The folders' table: what `Folder` holds, so that a clean start needs no scan. */
 
+/** Folders read in one go. */
+const STEP = 500;
+
 type Columns = [
   id: number,
   mailbox: MailboxId,
@@ -25,8 +28,14 @@ type Columns = [
   certain: 0 | 1,
 ];
 
-export function loadFolders(index: Index, pathOf: (dir: string) => string | undefined): Folder[] {
-  const rows = index.prepare<Columns>('SELECT * FROM folders').all();
+/** The next ones, in the order of their numbers; none is the end. */
+export function loadFolders(
+  index: Index,
+  pathOf: (dir: string) => string | undefined,
+  after: number,
+): Folder[] {
+  const some = `SELECT * FROM folders WHERE id > ? ORDER BY id LIMIT ${STEP}`;
+  const rows = index.prepare<Columns>(some).all(after);
   return rows.map(
     ([
       id,

@@ -182,19 +182,30 @@ export function* renamingMailbox(
   }
   if (missing.length > 0) makeFolders(account, missing);
   yield* tree.changingInSteps(account, renamingDirectories(account.maildir, moves));
-  account.write('later', [], () => {
-    for (const { folder } of moves) leave(account, folder);
-    const update = account.index.prepare('UPDATE folders SET dir = ? WHERE id = ?');
-    // Unique names: first out of each other's way.
-    for (const { folder, to: dir } of moves) if (leaving.has(dir)) update.run(`/${folder.row}`, folder.row);
-    for (const { folder, path, to: dir } of moves) {
-      update.run(dir, folder.row);
-      folder.dir = dir;
-      folder.path = path;
-      enter(account, folder);
-      account.announce({ type: 'mailbox', mailbox: folder.mailbox, path, what: 'renamed' });
-    }
-  });
+  for (const { folder } of moves) leave(account, folder);
+  for (const { folder, path, to: dir } of moves) {
+    folder.dir = dir;
+    folder.path = path;
+    enter(account, folder);
+  }
+  yield null;
+  const update = account.index.prepare('UPDATE folders SET dir = ? WHERE id = ?');
+  // Unique names: first out of each other's way.
+  const inTheWay = moves.filter((move) => leaving.has(move.to));
+  if (inTheWay.length > 0)
+    account.write('later', [], () => {
+      for (const { folder } of inTheWay) update.run(`/${folder.row}`, folder.row);
+    });
+  // Those that a crash leaves behind in the index are known by their ids when the tree is read.
+  for (let at = 0; at < moves.length; at += STEP) {
+    account.write('later', [], () => {
+      for (const { folder, path, to: dir } of moves.slice(at, at + STEP)) {
+        update.run(dir, folder.row);
+        account.announce({ type: 'mailbox', mailbox: folder.mailbox, path, what: 'renamed' });
+      }
+    });
+    yield null;
+  }
 }
 
 /** Folders between two steps of a rename. */

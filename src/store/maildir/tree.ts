@@ -18,7 +18,7 @@ import {
 } from './disk.ts';
 import { MAX_KEYWORDS } from './flags.ts';
 import { CUR, type Folder, NEW, PLACES } from './folder.ts';
-import { FOLDER_FILE, type FolderFile, readFolderFile, writeFolderFiles } from './folder-file.ts';
+import { FOLDER_FILE, type FolderFile, readFolderFile, writingFolderFiles } from './folder-file.ts';
 import { deleteFolder, insertFolder, loadFolders, setAside } from './folder-row.ts';
 import { StrangeIndex } from './index.ts';
 import { KnownTree } from './known-tree.ts';
@@ -53,9 +53,14 @@ export function* loadingTree(account: MaildirAccount, mode: Mode): Generator<nul
     if (account.byPath.get('INBOX')?.tree?.isKnown(account, isFolder)) return;
   } else {
     finishRename(account.maildir);
-    for (const folder of loadFolders(account.index, pathOf)) {
-      account.folders.set(folder.mailbox, folder);
-      if (mode === 'unclean') folder.dirty = true;
+    for (let after = 0, read = 1; read > 0; yield null) {
+      const some = loadFolders(account.index, pathOf, after);
+      for (const folder of some) {
+        account.folders.set(folder.mailbox, folder);
+        if (mode === 'unclean') folder.dirty = true;
+        after = folder.row;
+      }
+      read = some.length;
     }
     refuseForeignIndex(account);
   }
@@ -286,7 +291,7 @@ function* discovering(
       }
     }
     if (returned.length > 0) takeBack(account, returned, mode);
-    if (strangers.length > 0) takeIn(account, strangers);
+    if (strangers.length > 0) yield* takingIn(account, strangers);
     yield null;
   }
 }
@@ -322,11 +327,11 @@ interface Stranger {
   readonly file: 'its own' | 'to be written';
 }
 
-function takeIn(account: MaildirAccount, strangers: readonly Stranger[]): void {
+function* takingIn(account: MaildirAccount, strangers: readonly Stranger[]): Generator<null, void> {
   const files = strangers.flatMap(({ dir, identity, file }) =>
     file === 'its own' ? [] : [{ directory: account.directoryOf({ dir }), file: identity }],
   );
-  const failed = writeFolderFiles(files);
+  const failed = yield* writingFolderFiles(files);
   const written = strangers.filter(({ dir }) => {
     const error = failed.get(account.directoryOf({ dir }));
     if (error !== undefined && (dir === '' || !account.isUnreadable(dir, error))) throw error;
