@@ -19,5 +19,11 @@ export async function freshInbox(): Promise<FreshInbox> {
   const account = await store.account(alice);
   const inbox = await account.mailbox('INBOX');
   if (!inbox) throw new Error('a new account has no INBOX');
-  return { base, store, account, inbox: inbox.id, maildir: join(base.path, 'mail/example.org/alice/Maildir') };
+  return {
+    base,
+    store,
+    account,
+    inbox: inbox.id,
+    maildir: join(base.path, 'mail/example.org/alice/Maildir'),
+  };
 }
