@@ -1,5 +1,4 @@
 import type { AccountId } from '../directory/directory.ts';
-import type { MaildirAccount } from './maildir/account.ts';
 import { catchUp } from './maildir/background.ts';
 import { type Released, type ReleaseOptions, releasing } from './maildir/dovecot/release.ts';
 import { type KeptUidls, readKeptUidls } from './maildir/kept-uidls.ts';
@@ -9,62 +8,46 @@ import type { Mailbox, MailboxId } from './store.ts';
 
 /** The part of the store's service that has to do with mail that came from Dovecot, and goes back there. */
 
-/** After so long (ms) at one call others have their turn. */
-const TURN = 5;
-
 interface To {
   readonly account: AccountId;
 }
 
 export interface AdoptionCalls {
   /** A piece of the POP3 unique ids that the messages of a mailbox brought along; null when they brought none. */
-  keptUidls(to: To & { readonly mailbox: MailboxId; readonly from: number }): KeptUidls | null;
+  keptUidls(
+    to: To & { readonly mailbox: MailboxId; readonly from: number },
+  ): KeptUidls | null | Promise<KeptUidls | null>;
   /** A tree that lies ready becomes the account's. */
-  placeTree(to: To): Mailbox[];
+  placeTree(to: To): Promise<Mailbox[]>;
   release(to: To & ReleaseOptions): Promise<Released>;
 }
 
-export function adoptionCalls(accounts: OpenAccounts, others: () => Promise<void>): AdoptionCalls {
-  const lookAtAll = (account: MaildirAccount): void => {
-    account.refreshTree();
-    for (const folder of [...account.folders.values()]) accounts.look(account, folder);
-  };
+export function adoptionCalls(accounts: OpenAccounts): AdoptionCalls {
   return {
     keptUidls: ({ account: id, mailbox, from }) =>
-      accounts.run(id, (account) => {
+      accounts.call(id, (account) => {
         const folder = account.folders.get(mailbox);
         return folder === account.inbox
           ? (readKeptUidls(account.maildir, folder.uidValidity, from) ?? null)
           : null;
       }),
 
-    placeTree: ({ account: id }) => {
-      accounts.place(id);
-      return accounts.run(id, listMailboxes);
+    async placeTree({ account: id }) {
+      await accounts.whenFree(id, () => accounts.place(id));
+      return accounts.call(id, listMailboxes);
     },
 
-    release: ({ account: id, ...options }) =>
-      accounts.hold(id, async (account) => {
-        accounts.run(id, lookAtAll);
-        let since = account.now();
-        const turn = async (): Promise<void> => {
-          if (account.now() - since < TURN) return;
-          await others();
-          since = account.now();
-        };
+    async release({ account: id, ...options }) {
+      await accounts.lookAtAll(id);
+      const released = await accounts.inTurns(id, 'shared', function* (account) {
         while (account.behind) {
           catchUp(account);
-          await turn();
+          yield null;
         }
-        const work = releasing(account, options);
-        for (;;) {
-          const { value, done } = work.next();
-          if (done) {
-            if (options.after === 'hand-over') accounts.handOver(id);
-            return value;
-          }
-          await turn();
-        }
-      }),
+        return yield* releasing(account, options);
+      });
+      if (options.after === 'hand-over') await accounts.whenFree(id, () => accounts.handOver(id));
+      return released;
+    },
   };
 }

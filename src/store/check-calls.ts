@@ -6,13 +6,12 @@ import { checkFolder, checkWhole } from './maildir/check.ts';
 import { exists } from './maildir/disk.ts';
 import type { Folder } from './maildir/folder.ts';
 import type { OpenAccounts } from './maildir/open-accounts.ts';
-import { mendFolder, mendWhole } from './maildir/repair.ts';
+import { mendFolder, mendNumbers, mendWhole } from './maildir/repair.ts';
+import { TURN } from './maildir/turns.ts';
 import type { MailboxId } from './store.ts';
 
 /** The part of the store's service that an admin asks for: is the index what the tree is, and make it again. */
 
-/** After so long (ms) at one call others have their turn. */
-const TURN = 5;
 /** Findings that are told in full; the others are counted. */
 const MAX_FINDINGS = 1000;
 
@@ -44,41 +43,61 @@ export interface CheckCalls {
   /** Throws the index away and tells the mailboxes that have to be read again; null when there is no mail. */
   reindex(to: To): Promise<{ readonly id: MailboxId; readonly path: string }[] | null>;
   /** Reads one; resolves to the number of its messages. */
-  reindexMailbox(to: To & { readonly mailbox: MailboxId }): number;
+  reindexMailbox(to: To & { readonly mailbox: MailboxId }): number | Promise<number>;
 }
 
-export function checkCalls(
-  accounts: OpenAccounts,
-  directory: string,
-  others: () => Promise<void>,
-): CheckCalls {
+export function checkCalls(accounts: OpenAccounts, directory: string): CheckCalls {
   const hasMail = (id: AccountId): boolean => exists(`${directory}/${accountDirectory(id)}/Maildir`);
 
   /** Runs it in pieces; what is found between two of them is true at that moment. */
-  const inTurns = async <T>(account: MaildirAccount, work: Generator<T | null>): Promise<T[]> => {
-    const found: T[] = [];
+  const inTurns = async <T>(
+    account: MaildirAccount,
+    work: Iterable<T | null>,
+    found: T[] = [],
+  ): Promise<T[]> => {
     let since = account.now();
     for (const item of work) {
       if (item !== null) found.push(item);
       else if (account.now() - since >= TURN) {
-        await others();
+        await accounts.others(account.id);
         since = account.now();
       }
     }
     return found;
   };
 
-  const namesFollow = async (account: MaildirAccount): Promise<void> => {
-    while (account.behind) {
-      catchUp(account);
-      await others();
+  const look = async (account: MaildirAccount, folder: Folder): Promise<string[]> => {
+    const found: string[] = [];
+    try {
+      await accounts.call(account.id, () => account.refresh(folder));
+      await inTurns(account, checkFolder(account, folder), found);
+    } catch (error) {
+      if (!account.isUnreadable(folder.dir, error)) throw error;
+      found.push(`cannot be read: ${account.unreadable.get(folder.dir)}`);
+    }
+    return found;
+  };
+
+  /** What stood in its way. */
+  const mend = async (account: MaildirAccount, folder: Folder): Promise<string[]> => {
+    try {
+      await inTurns(account, mendFolder(account, folder));
+      await accounts.call(account.id, () => {
+        account.folder(folder.mailbox);
+        mendNumbers(account, folder);
+      });
+      return [];
+    } catch (error) {
+      if (!account.isUnreadable(folder.dir, error)) throw error;
+      return [`cannot be mended: ${account.unreadable.get(folder.dir)}`];
     }
   };
 
   return {
-    check({ account: id, mode, damage }) {
-      if (!hasMail(id)) return Promise.resolve(null);
-      if (mode === 'repair' && damage.length > 0) accounts.heal(id, new Error(damage.join('; ')));
+    async check({ account: id, mode, damage }) {
+      if (!hasMail(id)) return null;
+      if (mode === 'repair' && damage.length > 0)
+        await accounts.call(id, () => accounts.heal(id, new Error(damage.join('; '))));
       return accounts.hold(id, async (account) => {
         const findings: Finding[] = [];
         let more = 0;
@@ -99,12 +118,12 @@ export function checkCalls(
         const folders = [...account.folders.values()];
         for (const folder of folders) {
           if (account.folders.get(folder.mailbox) !== folder) continue;
-          const before = await inTurns(account, look(account, folder));
+          const before = await look(account, folder);
           messages += folder.total;
           if (before.length === 0 || mode === 'look') tell(folder.path, before, null);
           else {
-            const failures = await mend(account, folder, inTurns);
-            const after = await inTurns(account, look(account, folder));
+            const failures = await mend(account, folder);
+            const after = await look(account, folder);
             tell(folder.path, before, [...after, ...failures]);
           }
         }
@@ -121,38 +140,16 @@ export function checkCalls(
       if (!hasMail(id)) return Promise.resolve(null);
       return accounts.hold(id, async (account) => {
         // What only the index knows goes into the names first.
-        await namesFollow(account);
+        while (account.behind) {
+          catchUp(account);
+          await accounts.others(id);
+        }
         account.reindex();
         return [...account.folders.values()].map(({ mailbox, path }) => ({ id: mailbox, path }));
       });
     },
 
     reindexMailbox: ({ account: id, mailbox }) =>
-      accounts.run(id, (account) => (account.folders.has(mailbox) ? account.folder(mailbox).total : 0)),
+      accounts.call(id, (account) => (account.folders.has(mailbox) ? account.folder(mailbox).total : 0)),
   };
-}
-
-function* look(account: MaildirAccount, folder: Folder): Generator<string | null> {
-  try {
-    account.refresh(folder);
-    yield* checkFolder(account, folder);
-  } catch (error) {
-    if (!account.isUnreadable(folder.dir, error)) throw error;
-    yield `cannot be read: ${account.unreadable.get(folder.dir)}`;
-  }
-}
-
-/** What stood in its way. */
-async function mend(
-  account: MaildirAccount,
-  folder: Folder,
-  inTurns: (account: MaildirAccount, work: Generator<null>) => Promise<unknown>,
-): Promise<string[]> {
-  try {
-    await inTurns(account, mendFolder(account, folder));
-    return [];
-  } catch (error) {
-    if (!account.isUnreadable(folder.dir, error)) throw error;
-    return [`cannot be mended: ${account.unreadable.get(folder.dir)}`];
-  }
 }

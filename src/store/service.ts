@@ -9,8 +9,8 @@ import { adoptionCalls } from './adoption-calls.ts';
 import { checkCalls } from './check-calls.ts';
 import type { MaildirAccount } from './maildir/account.ts';
 import { searchAll, sort, thread, threadIds } from './maildir/arrange.ts';
-import { copy, move } from './maildir/copy.ts';
-import { type Arrival, type Arrived, deliverAll } from './maildir/deliver.ts';
+import { copying, moving } from './maildir/copy.ts';
+import { type Arrival, type Arrived, deliverAll, delivering, syncTogether } from './maildir/deliver.ts';
 import type { Expired, ExpireMode } from './maildir/expire.ts';
 import { expunge, vanished } from './maildir/expunge.ts';
 import type { Folder } from './maildir/folder.ts';
@@ -20,7 +20,7 @@ import {
   deleteMailbox,
   findMailbox,
   listMailboxes,
-  renameMailbox,
+  renamingMailbox,
   subscribe,
 } from './maildir/mailboxes.ts';
 import { normaliseRanges } from './maildir/message-row.ts';
@@ -28,6 +28,7 @@ import { OpenAccounts, type OpenAccountsOptions } from './maildir/open-accounts.
 import { knownSummaries, readHeaders, readMessage, readStructure, readSummaries } from './maildir/read.ts';
 import { readContents, select, selectKnown } from './maildir/read-many.ts';
 import { claimRecent, setFlags } from './maildir/set-flags.ts';
+import { NotNow, type Steps } from './maildir/turns.ts';
 import { BytesPacker, buffersOf } from './packed-bytes.ts';
 import { packHeaders } from './packed-headers.ts';
 import { pack } from './packed-messages.ts';
@@ -58,8 +59,8 @@ const MAX_BATCH_BYTES = 32 * 1024 * 1024;
  * because a batch shares its directory syncs and its transaction: a third less work for a single busy sender.
  */
 const PAUSE = 20;
-/** After so long (ms) at one call others have their turn. */
-const TURN = 5;
+/** Batches that wait for the disk at the same time: meanwhile the thread works on another one. */
+const MAX_UNDER_WAY = 2;
 /** Messages read between two looks at the clock. */
 const STEP = 10;
 /** Headers looked at in one go. */
@@ -109,57 +110,42 @@ export function storeService(options: OpenAccountsOptions): {
   let timer: NodeJS.Timeout | undefined;
   /** When the last batch was taken in (ms). */
   let flushed = 0;
+  /** Batches that wait for the disk. */
+  const underWay = new Set<Promise<void>>();
 
-  const on = <T>(to: To & { readonly mailbox?: MailboxId | null }, work: (account: MaildirAccount) => T): T =>
-    accounts.run(to.account, (account) => {
+  const on = <T>(
+    to: To & { readonly mailbox?: MailboxId | null },
+    work: (account: MaildirAccount) => T,
+  ): T | Promise<T> =>
+    accounts.call(to.account, (account) => {
       if (to.mailbox) accounts.glance(account, to.mailbox);
       return work(account);
     });
 
+  /** Work that lets others in between. */
+  const inTurns = <T>(
+    { account: id, mailbox }: In,
+    work: (account: MaildirAccount, folder: Folder) => Steps<T>,
+    mode: 'shared' | 'alone' = 'shared',
+  ): Promise<T> =>
+    accounts.inTurns(id, mode, (account) => {
+      accounts.glance(account, mailbox);
+      return work(account, account.folder(mailbox));
+    });
+
   /** Reading messages for the first time takes a while each. */
   const inSteps = <T>(
-    { account: id, mailbox, uids }: Uids,
+    to: Uids,
     read: (account: MaildirAccount, folder: Folder, uids: readonly Uid[]) => T[],
     step = STEP,
   ): Promise<T[]> =>
-    accounts.hold(id, async (account) => {
-      accounts.glance(account, mailbox);
+    inTurns(to, function* (account) {
       const found: T[] = [];
-      let since = account.now();
-      for (let at = 0; at < uids.length; at += step) {
-        found.push(
-          ...accounts.run(id, (open) => read(open, open.folder(mailbox), uids.slice(at, at + step))),
-        );
-        if (account.now() - since < TURN) continue;
-        await others();
-        since = account.now();
+      for (let at = 0; at < to.uids.length; at += step) {
+        found.push(...read(account, account.folder(to.mailbox), to.uids.slice(at, at + step)));
+        yield null;
       }
       return found;
-    });
-
-  /** Work that yields now and then; what a damaged index refused is done once more with a new one. */
-  const inTurns = <T>(
-    { account: id, mailbox }: In,
-    work: (account: MaildirAccount, folder: Folder) => Generator<null, T>,
-  ): Promise<T> =>
-    accounts.hold(id, async (held) => {
-      accounts.glance(held, mailbox);
-      const run = async (account: MaildirAccount): Promise<T> => {
-        const steps = work(account, account.folder(mailbox));
-        let since = account.now();
-        for (let step = steps.next(); ; step = steps.next()) {
-          if (step.done) return step.value;
-          if (account.now() - since < TURN) continue;
-          await others();
-          since = account.now();
-        }
-      };
-      try {
-        return await run(held);
-      } catch (error) {
-        if (!isDamaged(error)) throw error;
-        return await run(accounts.heal(id, error));
-      }
     });
 
   const arrive = (incoming: Incoming): Promise<unknown> =>
@@ -191,6 +177,8 @@ export function storeService(options: OpenAccountsOptions): {
 
   const flush = (): void => {
     due = 'no';
+    // Those that are under way come back here.
+    if (underWay.size >= MAX_UNDER_WAY) return;
     flushed = clock.now().getTime();
     let bytes = 0;
     let count = 0;
@@ -213,22 +201,65 @@ export function storeService(options: OpenAccountsOptions): {
     for (const waiter of batch) {
       const { account: id, ...rest } = waiter.incoming;
       try {
-        // A client that names a mailbox may mean one that another program has just made.
-        if (rest.key === undefined && 'path' in rest.into) accounts.run(id, (open) => open.refreshTree());
-        arrivals.push({ ...rest, account: accounts.get(id) });
+        arrivals.push({ ...rest, account: accounts.run(id, (open) => ready(open, rest)) });
         waiters.push(waiter);
       } catch (error) {
-        waiter.reject(error);
+        if (error instanceof NotNow) error.ready.then(() => comeAgain(waiter), waiter.reject);
+        else waiter.reject(error);
       }
     }
     const limited = new Map(arrivals.map(({ account, quota }) => [account, quota]));
     for (const [account, quota] of limited) accounts.warningsOf(account)?.before(quota);
-    const answers = healing(arrivals);
-    for (const [account, quota] of limited) accounts.warningsOf(account)?.after(quota);
-    waiters.forEach((waiter, at) => {
-      answer(waiter, answers[at]);
-      accounts.follow(waiter.incoming.account);
-    });
+    const finish = (outcomes: readonly Arrived[]): void => {
+      const answers = healing(arrivals, outcomes);
+      for (const [account, quota] of limited) accounts.warningsOf(account)?.after(quota);
+      waiters.forEach((waiter, at) => {
+        answer(waiter, answers[at]);
+        accounts.follow(waiter.incoming.account);
+      });
+    };
+    // Alone it is faster without other threads.
+    if (arrivals.length <= 1 && underWay.size === 0) {
+      finish(deliver(arrivals));
+      return;
+    }
+    const ids = new Set(arrivals.map(({ account }) => account.id));
+    const work = accounts
+      .shutDuring(ids, () => delivered(arrivals))
+      .then(finish)
+      .finally(() => {
+        underWay.delete(work);
+        if (waiting.length > 0) flushNow();
+      });
+    underWay.add(work);
+  };
+
+  const comeAgain = (waiter: Waiting): void => {
+    waiting.push(waiter);
+    flushNow();
+  };
+
+  /** What has to be read from disk before something can arrive; then that takes no time. */
+  const ready = (account: MaildirAccount, { into, key }: Omit<Incoming, 'account'>): MaildirAccount => {
+    if (key !== undefined && account.suspect) account.settle();
+    // A client that names a mailbox may mean one that another program has just made.
+    if (key === undefined && 'path' in into) account.refreshTree();
+    const folder = 'path' in into ? account.byPath.get(into.path) : account.folders.get(into.mailbox);
+    if (folder?.dirty) account.scan(folder);
+    return account;
+  };
+
+  /** While the disk syncs, the other accounts have their turn. */
+  const delivered = async (arrivals: readonly Arrival[]): Promise<Arrived[]> => {
+    try {
+      const steps = delivering(arrivals);
+      for (let step = steps.next(); ; ) {
+        if (step.done) return step.value;
+        step = steps.next(await syncTogether(step.value));
+      }
+    } catch (error) {
+      return failed(arrivals, error);
+    }
   };
 
   /** Whatever happens in one account, all of the batch get an answer. */
@@ -236,14 +267,18 @@ export function storeService(options: OpenAccountsOptions): {
     try {
       return deliverAll(arrivals);
     } catch (error) {
-      for (const { account } of arrivals) accounts.forget(account.id);
-      return arrivals.map(() => ({ error }));
+      return failed(arrivals, error);
     }
   };
 
+  const failed = (arrivals: readonly Arrival[], error: unknown): Arrived[] => {
+    for (const { account } of arrivals) accounts.forget(account.id);
+    return arrivals.map(() => ({ error }));
+  };
+
   /** What a damaged index refused is tried once more with a new one. */
-  const healing = (arrivals: readonly Arrival[]): Arrived[] => {
-    const answers = deliver(arrivals);
+  const healing = (arrivals: readonly Arrival[], outcomes: readonly Arrived[]): Arrived[] => {
+    const answers = [...outcomes];
     const again: number[] = [];
     const healed = new Map<AccountId, unknown>();
     answers.forEach((outcome, at) => {
@@ -266,21 +301,31 @@ export function storeService(options: OpenAccountsOptions): {
     return answers;
   };
 
+  /** The account's owner is warned when it fills up. */
+  function* limited<T>(account: MaildirAccount, quota: Limits | null, steps: Steps<T>): Steps<T> {
+    const warnings = accounts.warningsOf(account);
+    warnings?.before(quota);
+    const done = yield* steps;
+    warnings?.after(quota);
+    return done;
+  }
+
   const service = {
-    open: (to: To): void => on(to, () => undefined),
+    open: (to: To): void | Promise<void> => on(to, () => undefined),
 
-    mailboxes: (to: To): Mailbox[] =>
-      on(to, (account) => {
-        const now = account.now();
-        if (now - account.listedAt >= LIST_PAUSE) {
-          account.listedAt = now;
-          account.refreshTree();
-          for (const folder of [...account.folders.values()]) accounts.look(account, folder);
-        }
-        return listMailboxes(account);
-      }),
+    mailboxes: async (to: To): Promise<Mailbox[]> => {
+      const isDue = await on(to, (account) => {
+        const due = account.now() - account.listedAt >= LIST_PAUSE;
+        if (due) account.listedAt = account.now();
+        return due;
+      });
+      if (isDue) await accounts.lookAtAll(to.account);
+      return on(to, listMailboxes);
+    },
 
-    mailbox: (to: To & { readonly path: string; readonly state: 'now' | 'known' }): Mailbox | undefined =>
+    mailbox: (
+      to: To & { readonly path: string; readonly state: 'now' | 'known' },
+    ): Mailbox | undefined | Promise<Mailbox | undefined> =>
       on(to, (account) => {
         account.refreshTree();
         const found = findMailbox(account, to.path);
@@ -290,24 +335,29 @@ export function storeService(options: OpenAccountsOptions): {
         return findMailbox(account, to.path);
       }),
 
-    create: (to: To & { readonly path: string; readonly specialUse: SpecialUse | null }): Mailbox =>
+    create: (
+      to: To & { readonly path: string; readonly specialUse: SpecialUse | null },
+    ): Mailbox | Promise<Mailbox> =>
       on(to, (account) => {
         account.refreshTree();
         return createMailbox(account, to.path, to.specialUse);
       }),
 
-    rename: (to: In & { readonly path: string }): void =>
-      on(to, (account) => {
+    rename: (to: In & { readonly path: string }): Promise<void> =>
+      accounts.inTurns(to.account, 'alone', (account) => {
         account.refreshTree();
-        renameMailbox(account, to.mailbox, to.path);
+        return renamingMailbox(account, to.mailbox, to.path);
       }),
 
-    delete: (to: In): void => on(to, (account) => accounts.discard(deleteMailbox(account, to.mailbox))),
+    delete: (to: In): void | Promise<void> =>
+      on(to, (account) => accounts.discard(deleteMailbox(account, to.mailbox))),
 
-    subscribe: (to: To & { readonly path: string; readonly subscribed: 'yes' | 'no' }): void =>
-      on(to, (account) => subscribe(account, to.path, to.subscribed)),
+    subscribe: (
+      to: To & { readonly path: string; readonly subscribed: 'yes' | 'no' },
+    ): void | Promise<void> => on(to, (account) => subscribe(account, to.path, to.subscribed)),
 
-    subscriptions: (to: To): string[] => on(to, (account) => [...account.subscriptions.paths].sort()),
+    subscriptions: (to: To): string[] | Promise<string[]> =>
+      on(to, (account) => [...account.subscriptions.paths].sort()),
 
     arrive,
 
@@ -317,7 +367,7 @@ export function storeService(options: OpenAccountsOptions): {
         return transferring(uids, [uids.buffer]);
       }),
 
-    firstUnseen: (to: In): number =>
+    firstUnseen: (to: In): number | Promise<number> =>
       on(to, (account) => account.roster(account.folder(to.mailbox)).firstUnseen()),
 
     /** A batch of at most `limit`, and where to go on. */
@@ -336,7 +386,7 @@ export function storeService(options: OpenAccountsOptions): {
       }),
 
     summaries: async (to: Uids & { readonly parts: readonly SummaryPart[] }): Promise<unknown> => {
-      const known = on(to, (account) =>
+      const known = await on(to, (account) =>
         knownSummaries(account, account.folder(to.mailbox), to.uids, to.parts),
       );
       let rows = known;
@@ -381,7 +431,7 @@ export function storeService(options: OpenAccountsOptions): {
       return transferring(contents, buffersOf(contents.packed));
     },
 
-    structure: (to: In & { readonly uid: Uid }): Part =>
+    structure: (to: In & { readonly uid: Uid }): Part | Promise<Part> =>
       on(to, (account) => readStructure(account, account.folder(to.mailbox), to.uid)),
 
     raw: (to: In & { readonly uid: Uid }): unknown =>
@@ -396,22 +446,21 @@ export function storeService(options: OpenAccountsOptions): {
         return transferring(result, [result.messages.rows.buffer]);
       }),
 
-    copy: (to: ToMailbox): unknown =>
-      on(to, (account) => {
-        const warnings = accounts.warningsOf(account);
-        warnings?.before(to.quota);
-        const pairs = copy(account, account.folder(to.mailbox), to.uids, account.folder(to.to), to.quota);
-        warnings?.after(to.quota);
-        return pairs;
-      }),
+    copy: (to: ToMailbox): Promise<unknown> =>
+      inTurns(
+        to,
+        (account, from) =>
+          limited(account, to.quota, copying(account, from, to.uids, account.folder(to.to), to.quota)),
+        'alone',
+      ),
 
-    move: (to: Omit<ToMailbox, 'quota'>): unknown =>
-      on(to, (account) => move(account, account.folder(to.mailbox), to.uids, account.folder(to.to))),
+    move: (to: Omit<ToMailbox, 'quota'>): Promise<unknown> =>
+      inTurns(to, (account, from) => moving(account, from, to.uids, account.folder(to.to)), 'alone'),
 
-    expunge: (to: Uids): number[] =>
+    expunge: (to: Uids): number[] | Promise<number[]> =>
       on(to, (account) => expunge(account, account.folder(to.mailbox), to.uids)),
 
-    vanished: (to: In & { readonly since: number }): number[] =>
+    vanished: (to: In & { readonly since: number }): number[] | Promise<number[]> =>
       on(to, (account) => vanished(account, account.folder(to.mailbox), to.since)),
 
     search: async (to: In & { readonly criteria: SearchCriteria }): Promise<unknown> => {
@@ -439,9 +488,10 @@ export function storeService(options: OpenAccountsOptions): {
     threadIds: (to: Uids): Promise<[uid: number, threadId: string][]> =>
       inTurns(to, (account, folder) => threadIds(account, folder, to.uids)),
 
-    claimRecent: (to: In): number => on(to, (account) => claimRecent(account, account.folder(to.mailbox))),
+    claimRecent: (to: In): number | Promise<number> =>
+      on(to, (account) => claimRecent(account, account.folder(to.mailbox))),
 
-    usage: (to: To & { readonly mailbox: MailboxId | null }): Used =>
+    usage: (to: To & { readonly mailbox: MailboxId | null }): Used | Promise<Used> =>
       on(to, (account) => {
         if (to.mailbox === null) return { used: account.usage, limits: null };
         const folder = account.folder(to.mailbox);
@@ -449,7 +499,9 @@ export function storeService(options: OpenAccountsOptions): {
       }),
 
     /** Throws what APPEND of this size would be refused with; without a mailbox, a delivery to INBOX. */
-    admit: (to: To & { mailbox: MailboxId | null; readonly bytes: number; quota: Limits | null }): void =>
+    admit: (
+      to: To & { mailbox: MailboxId | null; readonly bytes: number; quota: Limits | null },
+    ): void | Promise<void> =>
       on(to, (account) => {
         const more = { bytes: to.bytes, messages: 1 };
         if (to.mailbox === null)
@@ -457,30 +509,34 @@ export function storeService(options: OpenAccountsOptions): {
         else account.rules.admit('append', more, account.usage, to.quota, account.folder(to.mailbox));
       }),
 
-    refresh: (to: In): void => on(to, (account) => accounts.look(account, account.folder(to.mailbox))),
+    refresh: (to: In): void | Promise<void> =>
+      on(to, (account) => accounts.look(account, account.folder(to.mailbox))),
 
     expire: (to: To & { readonly mode: ExpireMode }): Promise<Expired | null> =>
-      accounts.expire(to.account, to.mode, others),
+      accounts.expire(to.account, to.mode),
 
-    keepHouse: (to: To): Promise<'kept' | 'nothing'> => accounts.keepHouse(to.account, others),
+    keepHouse: (to: To): Promise<'kept' | 'nothing'> => accounts.keepHouse(to.account),
 
     /** Without a mailbox: the account as a whole, before any of its mailboxes. */
-    watch: (to: To & { readonly mailbox: MailboxId | null }): void => accounts.watch(to.account, to.mailbox),
+    watch: (to: To & { readonly mailbox: MailboxId | null }): void | Promise<void> =>
+      accounts.whenFree(to.account, () => accounts.watch(to.account, to.mailbox)),
 
-    unwatch: (to: To & { readonly mailbox: MailboxId | null }): void =>
-      accounts.unwatch(to.account, to.mailbox),
+    unwatch: (to: To & { readonly mailbox: MailboxId | null }): void | Promise<void> =>
+      accounts.whenFree(to.account, () => accounts.unwatch(to.account, to.mailbox)),
 
-    remove: (to: To): void => accounts.remove(to.account),
+    remove: (to: To): void | Promise<void> =>
+      accounts.whenFree(to.account, () => accounts.remove(to.account)),
 
-    ...adoptionCalls(accounts, others),
-    ...checkCalls(accounts, options.directory, others),
+    ...adoptionCalls(accounts),
+    ...checkCalls(accounts, options.directory),
   };
 
   return {
     service,
     async close() {
       if (waiting.length > 0) flushNow();
-      while (waiting.length > 0) await new Promise((resolve) => setImmediate(resolve));
+      while (waiting.length > 0 || underWay.size > 0)
+        await (underWay.size > 0 ? Promise.race(underWay) : new Promise((resolve) => setImmediate(resolve)));
       await accounts.close();
     },
   };
@@ -493,11 +549,6 @@ function failureOf(work: () => unknown): unknown {
   } catch (error) {
     return error;
   }
-}
-
-/** Everything that waits in this thread. */
-function others(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
 }
 
 function answer(waiter: Waiting, outcome: Arrived | undefined): void {

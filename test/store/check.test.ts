@@ -71,7 +71,7 @@ function sql(change: (db: Sqlite) => void): void {
   db.close();
 }
 
-const inNew = (): string => readdirSync(join(maildir, 'new'))[0] ?? '';
+const inNew = (): string => readdirSync(join(maildir, 'new')).find((name) => name.endsWith('.1')) ?? '';
 
 test('nothing is wrong: nothing is found, and nothing changes', async () => {
   const files = readdirSync(maildir, { recursive: true });

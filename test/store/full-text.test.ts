@@ -5,12 +5,12 @@ import { summarise } from '../../src/message/summary.ts';
 import { bodyText, fieldTexts, includesText, messageText } from '../../src/message/text.ts';
 import type { MaildirAccount } from '../../src/store/maildir/account.ts';
 import { searchAll } from '../../src/store/maildir/arrange.ts';
-import { copy } from '../../src/store/maildir/copy.ts';
+import { copying } from '../../src/store/maildir/copy.ts';
 import { deliverAll } from '../../src/store/maildir/deliver.ts';
 import { expunge } from '../../src/store/maildir/expunge.ts';
 import { setFlags } from '../../src/store/maildir/set-flags.ts';
+import { finish } from '../../src/store/maildir/turns.ts';
 import type { SearchCriteria } from '../../src/store/store.ts';
-import { finish } from './indexed.ts';
 import { openAccount, temporaryDirectory } from './surroundings.ts';
 
 /** Searches through the index find what reading every message finds. */
@@ -190,7 +190,7 @@ test('the index finds what reading finds: indexed, half indexed, copied, expunge
         add(second);
         const uids = [...known.keys()];
         const [one] = uids;
-        for (const { from, to } of copy(account, inbox, uids.slice(0, 2), inbox, null)) {
+        for (const { from, to } of finish(copying(account, inbox, uids.slice(0, 2), inbox, null))) {
           const original = known.get(from);
           if (original) known.set(to, original);
         }
@@ -254,7 +254,7 @@ function deliver(bytes: Buffer): number {
 
 test('alternatives of rows stay within their folder', () => {
   const uid = deliver(Buffer.from('Subject: a\r\n\r\nx\r\n'));
-  copy(account, account.inbox, [uid], account.folderAt('Sent'), null);
+  finish(copying(account, account.inbox, [uid], account.folderAt('Sent'), null));
   const criteria: SearchCriteria = { any: [{ flag: '\\Seen' }, { size: 'larger', bytes: 1 }] };
   expect([...finish(searchAll(account, account.inbox, criteria))]).toEqual([uid]);
   expect([

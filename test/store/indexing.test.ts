@@ -14,12 +14,12 @@ import { systemClock } from '../../src/lib/clock.ts';
 import { openSqlite } from '../../src/lib/sqlite.ts';
 import type { MaildirAccount } from '../../src/store/maildir/account.ts';
 import { searchAll, thread, threadIds } from '../../src/store/maildir/arrange.ts';
-import { copy, move } from '../../src/store/maildir/copy.ts';
+import { copying, moving } from '../../src/store/maildir/copy.ts';
 import { deliverAll } from '../../src/store/maildir/deliver.ts';
 import { expunge } from '../../src/store/maildir/expunge.ts';
 import { readSummaries } from '../../src/store/maildir/read.ts';
+import { finish } from '../../src/store/maildir/turns.ts';
 import type { SearchCriteria } from '../../src/store/store.ts';
-import { finish } from './indexed.ts';
 import {
   alice,
   maildirStore,
@@ -115,8 +115,8 @@ describe('indexing behind the delivery', () => {
     const uid = deliver('Subject: one\n\nneedle\n');
     finish(account.indexer.run());
     const sent = account.folderAt('Sent');
-    copy(account, account.inbox, [uid], sent, null);
-    const [pair] = move(account, account.inbox, [uid], sent);
+    finish(copying(account, account.inbox, [uid], sent, null));
+    const [pair] = finish(moving(account, account.inbox, [uid], sent));
     settleNames(account);
     for (const place of [0, 1] as const)
       for (const name of readdirSync(account.placeOf(sent, place)))
@@ -230,7 +230,7 @@ describe('thread ids (RFC 8474)', () => {
     deliver('Subject: no id\n\n');
     deliver('Subject: Re: lunch\nMessage-ID: <2@x>\nReferences: <1@x>\n\n');
     const before = ids();
-    copy(account, account.inbox, [1, 2, 3, 4], account.folderAt('Sent'), null);
+    finish(copying(account, account.inbox, [1, 2, 3, 4], account.folderAt('Sent'), null));
     expect(ids('Sent')).toEqual(before);
     reopen();
     expect(ids()).toEqual(before);

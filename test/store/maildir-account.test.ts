@@ -15,7 +15,7 @@ import {
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { MaildirAccount, StoredChange } from '../../src/store/maildir/account.ts';
 import { checkAccount } from '../../src/store/maildir/check.ts';
-import { copy, move } from '../../src/store/maildir/copy.ts';
+import { copying, moving } from '../../src/store/maildir/copy.ts';
 import { type Arrived, deliverAll } from '../../src/store/maildir/deliver.ts';
 import { expunge, vanished } from '../../src/store/maildir/expunge.ts';
 import { splitName } from '../../src/store/maildir/file-name.ts';
@@ -25,12 +25,12 @@ import {
   createMailbox,
   deleteMailbox,
   listMailboxes,
-  renameMailbox,
+  renamingMailbox,
 } from '../../src/store/maildir/mailboxes.ts';
 import { rowOf, rowsBetween } from '../../src/store/maildir/message-row.ts';
 import { readMessage } from '../../src/store/maildir/read.ts';
-import { scanFolder } from '../../src/store/maildir/scan.ts';
 import { claimRecent, setFlags } from '../../src/store/maildir/set-flags.ts';
+import { finish } from '../../src/store/maildir/turns.ts';
 import { type MailboxId, StoreError } from '../../src/store/store.ts';
 import { message, openAccount, settleNames, temporaryDirectory } from './surroundings.ts';
 
@@ -362,9 +362,9 @@ describe('other programs', () => {
     };
     rename(0);
     const sent = account.folderAt('Sent');
-    expect(copy(account, inbox(), [1, 2], sent, null)).toHaveLength(2);
+    expect(finish(copying(account, inbox(), [1, 2], sent, null))).toHaveLength(2);
     for (let i = 0; i < 2; i++) rename(0);
-    expect(move(account, inbox(), [1, 2], sent)).toHaveLength(2);
+    expect(finish(moving(account, inbox(), [1, 2], sent))).toHaveLength(2);
     rename(0);
     rename(1);
     expect(expunge(account, inbox(), [3, 4])).toEqual([3, 4]);
@@ -414,8 +414,8 @@ describe('what survives', () => {
     deliverUid('c');
     setFlags(account, inbox(), [2], { mode: 'add', flags: ['Work', '\\Draft'] });
     expunge(account, inbox(), [1]);
-    copy(account, inbox(), [2, 3], account.folderAt('Sent'), null);
-    renameMailbox(account, account.folderAt('Sent').mailbox, 'Gesendet');
+    finish(copying(account, inbox(), [2, 3], account.folderAt('Sent'), null));
+    finish(renamingMailbox(account, account.folderAt('Sent').mailbox, 'Gesendet'));
     settleNames(account);
     const state = (): unknown => ({
       inbox: rows().map(({ modSeq: _, ...row }) => ({ ...row, id: 0 })),
@@ -560,18 +560,18 @@ describe('what survives', () => {
     for (const key of ['a', 'b', 'c']) deliverUid(key);
     const cut = (kind: 'copy' | 'move'): void => {
       const sent = account.folderAt('Sent');
-      const write = account.write.bind(account);
+      const writing = account.writing.bind(account);
       let writes = 0;
       // All steps are done, none of them is in the index: so the disk is when the process is killed.
-      account.write = (durability, folders, work) => {
-        if (++writes < 2) return write(durability, folders, work);
+      account.writing = (durability, folders, work) => {
+        if (++writes < 2) return writing(durability, folders, work);
         cpSync(base.path, `${base.path}-${kind}`, { recursive: true, preserveTimestamps: true });
         throw new Error('cut');
       };
       const run = (): unknown =>
         kind === 'copy'
-          ? copy(account, inbox(), [1, 2, 3], sent, null)
-          : move(account, inbox(), [1, 2, 3], sent);
+          ? finish(copying(account, inbox(), [1, 2, 3], sent, null))
+          : finish(moving(account, inbox(), [1, 2, 3], sent));
       expect(run).toThrow('cut');
       account.close('unclean');
       rmSync(base.path, { recursive: true });
@@ -593,18 +593,18 @@ describe('what survives', () => {
     for (const key of ['a', 'b']) deliverUid(key);
     const sent = account.folderAt('Sent');
     const before = { files: files(), rows: rows() };
-    const write = account.write.bind(account);
+    const writing = account.writing.bind(account);
     for (const work of [
-      () => copy(account, inbox(), [1, 2], sent, null),
-      () => move(account, inbox(), [1, 2], sent),
+      () => finish(copying(account, inbox(), [1, 2], sent, null)),
+      () => finish(moving(account, inbox(), [1, 2], sent)),
     ]) {
       let writes = 0;
-      account.write = (durability, folders, change) => {
+      account.writing = (durability, folders, change) => {
         if (++writes === commit) throw new StoreError('disk-full', 'no room');
-        return write(durability, folders, change);
+        return writing(durability, folders, change);
       };
       expect(work).toThrow('no room');
-      account.write = write;
+      account.writing = writing;
       expect(files('.Sent')).toEqual([]);
       expect({ files: files(), rows: rows() }).toEqual(before);
     }
@@ -696,7 +696,7 @@ describe('what survives', () => {
     deliverUid('a', 'x', ['\\Seen']);
     const [file = ''] = files();
     expect(splitName(file.slice(4)).info).toBe('S');
-    scanFolder(account, inbox());
+    account.scan(inbox());
     expect(account.folders.get('Mnothing' as MailboxId)).toBeUndefined();
     expectSound();
   });

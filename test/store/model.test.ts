@@ -25,7 +25,7 @@ const STORES: readonly [name: string, make: () => WorldOptions][] = [
     () => {
       const { path, remove } = temporaryDirectory();
       closers.push(remove);
-      return maildirAt(path);
+      return maildirAt(path, 'rename', 0);
     },
   ],
   ['in memory', () => ({ open: () => new MemoryStore(async () => null), maildir: null })],

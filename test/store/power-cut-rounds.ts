@@ -37,8 +37,10 @@ export async function powerCuts({
     const { path, remove } = temporaryDirectory();
     const disk = new RecordedDisk<Mark>(path);
     try {
-      const world = new World(maildirAt(path, random() < 0.3 ? 'link' : 'rename'), random, (mark) =>
-        disk.mark(mark),
+      const world = new World(
+        maildirAt(path, random() < 0.3 ? 'link' : 'rename', random() < 0.5 ? 0 : 5),
+        random,
+        (mark) => disk.mark(mark),
       );
       await world.open();
       await world.work(rounds);

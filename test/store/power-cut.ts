@@ -118,10 +118,11 @@ export function storeAt(
   directory: string,
   clock: Clock = new PatientClock(),
   delivery: 'rename' | 'link' = 'rename',
+  turn = 5,
 ): MaildirStore {
   const settings = storeOptions.parse({ delivery });
   return new MaildirStore(
-    { directory, settings, clock, log: silent, host: 'mx.example.org', pid: 1 },
+    { directory, settings, clock, log: silent, host: 'mx.example.org', pid: 1, turn },
     async () => null,
   );
 }
@@ -140,9 +141,9 @@ export interface WorldOptions {
 }
 
 /** A Maildir in this directory. */
-export function maildirAt(directory: string, delivery: 'rename' | 'link' = 'rename'): WorldOptions {
+export function maildirAt(directory: string, delivery: 'rename' | 'link' = 'rename', turn = 5): WorldOptions {
   return {
-    open: (clock) => storeAt(directory, clock, delivery),
+    open: (clock) => storeAt(directory, clock, delivery, turn),
     maildir: join(directory, 'mail/example.org/alice/Maildir'),
   };
 }

@@ -3,6 +3,7 @@ import { syncBuiltinESMExports } from 'node:module';
 import { posix } from 'node:path';
 import { openSqlite } from '../../src/lib/sqlite.ts';
 import { Index } from '../../src/store/maildir/index.ts';
+import type { Steps } from '../../src/store/maildir/turns.ts';
 
 /**
  * Writes down every step on the file system below one directory, in order, while the real functions do it on the real
@@ -46,7 +47,7 @@ export class RecordedDisk<Mark> {
   readonly #root: string;
   readonly #real: typeof fs = { ...fs };
   readonly #realRm = fs.promises.rm;
-  readonly #transaction = Index.prototype.transaction;
+  readonly #transacting = Index.prototype.transacting;
   readonly #open = new Map<number, Open>();
   #handles = 0;
   #replaced: readonly (keyof typeof fs)[] = [];
@@ -69,6 +70,9 @@ export class RecordedDisk<Mark> {
       // The disk of this machine need not do it: what a power cut leaves is worked out from the steps.
       fsyncSync: (fd: number) => this.#onHandle(fd, ({ handle }) => ({ is: 'sync', handle })),
       fdatasyncSync: (fd: number) => this.#onHandle(fd, ({ handle }) => ({ is: 'sync', handle })),
+      // Not before they are done: what others do meanwhile comes first.
+      fsync: (fd: number, done: (error: null) => void) => this.#syncLater(fd, done),
+      fdatasync: (fd: number, done: (error: null) => void) => this.#syncLater(fd, done),
       futimesSync: (fd: number, atime: number, mtime: number) => {
         this.#real.futimesSync(fd, atime, mtime);
         this.#onHandle(fd, ({ handle }) => ({ is: 'times', handle, seconds: mtime }));
@@ -114,13 +118,13 @@ export class RecordedDisk<Mark> {
     });
     fs.promises.rm = async (path, options) => this.#rmSync(String(path), { force: options?.force ?? false });
     const { steps } = this;
-    const transaction = this.#transaction;
-    Index.prototype.transaction = function recorded<T>(
+    const transacting = this.#transacting;
+    Index.prototype.transacting = function* recorded<T>(
       this: Index,
       durability: 'wait' | 'later',
-      work: () => T,
-    ): T {
-      const result = transaction.call(this, 'later', work) as T;
+      work: () => Steps<T>,
+    ): Steps<T> {
+      const result = (yield* transacting.call(this, 'later', work)) as T;
       const db = openSqlite(this.path, { durability: 'normal', readonly: true });
       steps.push({ is: 'commit', durability, database: db.serialize() });
       db.close();
@@ -137,13 +141,20 @@ export class RecordedDisk<Mark> {
   stop(): void {
     Object.assign(fs, Object.fromEntries(this.#replaced.map((name) => [name, this.#real[name]])));
     fs.promises.rm = this.#realRm;
-    Index.prototype.transaction = this.#transaction;
+    Index.prototype.transacting = this.#transacting;
     syncBuiltinESMExports();
   }
 
   #replace(functions: Functions): void {
     this.#replaced = Object.keys(functions) as (keyof typeof fs)[];
     Object.assign(fs, functions);
+  }
+
+  #syncLater(fd: number, done: (error: null) => void): void {
+    setImmediate(() => {
+      this.#onHandle(fd, ({ handle }) => ({ is: 'sync', handle }));
+      done(null);
+    });
   }
 
   #refuse(name: string, path: unknown): never {

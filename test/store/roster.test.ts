@@ -1,12 +1,13 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { MaildirAccount } from '../../src/store/maildir/account.ts';
-import { copy, move } from '../../src/store/maildir/copy.ts';
+import { copying, moving } from '../../src/store/maildir/copy.ts';
 import { deliverAll } from '../../src/store/maildir/deliver.ts';
 import { expunge } from '../../src/store/maildir/expunge.ts';
 import type { Folder } from '../../src/store/maildir/folder.ts';
 import { rowsBetween } from '../../src/store/maildir/message-row.ts';
 import { setFlags } from '../../src/store/maildir/set-flags.ts';
+import { finish } from '../../src/store/maildir/turns.ts';
 import { pack, unpack } from '../../src/store/packed-messages.ts';
 import { message, openAccount, settleNames, temporaryDirectory } from './surroundings.ts';
 
@@ -74,8 +75,9 @@ test('what sessions are told is what the index has, whatever happened in between
             const ranges = [{ first: each.first, last: each.first + 20 }];
             account.roster(inbox).read(ranges, { since: -1, after: 0, limit: each.limit });
           } else if (each.is === 'expunge' && 'uids' in each) expunge(account, inbox, each.uids);
-          else if (each.is === 'copy' && 'uids' in each) copy(account, inbox, each.uids, sent, null);
-          else if (each.is === 'move' && 'uids' in each) move(account, inbox, each.uids, sent);
+          else if (each.is === 'copy' && 'uids' in each)
+            finish(copying(account, inbox, each.uids, sent, null));
+          else if (each.is === 'move' && 'uids' in each) finish(moving(account, inbox, each.uids, sent));
           else {
             settleNames(account);
             account.dropRoster(inbox);

@@ -7,6 +7,7 @@ import type { Logger } from '../../src/lib/logger.ts';
 import { type RawMessage, rawMessage } from '../../src/mail/raw-message.ts';
 import { MaildirAccount, type StoredChange } from '../../src/store/maildir/account.ts';
 import { catchUp } from '../../src/store/maildir/background.ts';
+import { finish } from '../../src/store/maildir/turns.ts';
 import { MaildirStore } from '../../src/store/maildir-store.ts';
 import { storeOptions } from '../../src/store/options.ts';
 import type { Limits } from '../../src/store/quota.ts';
@@ -49,7 +50,7 @@ export function openAccount(
   changes: StoredChange[] = [],
   log: Logger = silent,
 ): MaildirAccount {
-  return new MaildirAccount({
+  const account = new MaildirAccount({
     id: alice,
     directory,
     clock: systemClock,
@@ -59,6 +60,8 @@ export function openAccount(
     defaultFolders: [{ name: 'Sent', use: 'sent' }],
     onChange: (change) => changes.push(change),
   });
+  finish(account.opening());
+  return account;
 }
 
 /** Names and removals follow. */

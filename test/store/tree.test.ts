@@ -8,9 +8,10 @@ import {
   deleteMailbox,
   findMailbox,
   listMailboxes,
-  renameMailbox,
+  renamingMailbox,
   subscribe,
 } from '../../src/store/maildir/mailboxes.ts';
+import { finish } from '../../src/store/maildir/turns.ts';
 import { StoreError } from '../../src/store/store.ts';
 import { openAccount, temporaryDirectory } from './surroundings.ts';
 
@@ -53,7 +54,7 @@ test('our own changes are no reason to read the tree again', () => {
   const own: (() => unknown)[] = [
     () => createMailbox(account, 'A/B', null),
     () => subscribe(account, 'A/B', 'yes'),
-    () => renameMailbox(account, account.folderAt('A').mailbox, 'C'),
+    () => finish(renamingMailbox(account, account.folderAt('A').mailbox, 'C')),
     () => rmSync(deleteMailbox(account, account.folderAt('C/B').mailbox), { recursive: true }),
   ];
   for (const change of own) {
@@ -167,7 +168,7 @@ test('names above others are what the folders say, whatever is made, renamed and
             mkdirSync(at(`.${one.to.replaceAll('/', '.')}/cur`), { recursive: true });
           else {
             const found = findMailbox(account, one.from);
-            if (found) renameMailbox(account, found.id, one.to);
+            if (found) finish(renamingMailbox(account, found.id, one.to));
           }
         } catch (error) {
           if (!(error instanceof StoreError)) throw error;

@@ -18,7 +18,7 @@ import { Indexer } from './indexer.ts';
 import { recoverIntents } from './intents.ts';
 import { makeFolders } from './mailboxes.ts';
 import { type Roster, Rosters } from './roster.ts';
-import { scanFolder } from './scan.ts';
+import { scanning } from './scan.ts';
 import { SearchMemory } from './search-memory.ts';
 import {
   readSubscriptions,
@@ -26,7 +26,8 @@ import {
   type Subscriptions,
   writeSubscriptions,
 } from './subscriptions.ts';
-import { loadTree } from './tree.ts';
+import { loadingTree, loadTree } from './tree.ts';
+import { carryOut, finish, type Steps } from './turns.ts';
 
 /**
  * One account's Maildir and its index, as the one thread that writes them sees it: everything here is synchronous and
@@ -66,11 +67,11 @@ export interface AccountOptions {
   /** Stands in file names. */
   readonly host: string;
   readonly pid: number;
-  readonly defaultFolders: readonly DefaultFolder[];
   /** Limits of folders, and how exactly the quota is meant; without them there are none. */
   readonly rules?: QuotaRules;
   /** How a message comes from tmp/ to its place; `rename` by default. */
   readonly delivery?: 'rename' | 'link';
+  readonly defaultFolders: readonly DefaultFolder[];
   readonly onChange: (change: StoredChange) => void;
   /** Of all accounts of the thread together; its own when it is alone. */
   readonly rosters?: Rosters;
@@ -107,12 +108,15 @@ export class MaildirAccount {
   listedAt = 0;
   /** When the Maildir itself had changed last when we read its folders. */
   treeTime = 0;
+  /** Reading from disk that takes longer than this (ms) is thrown, as `Unfinished`, for others to carry on. */
+  patience: number = Number.POSITIVE_INFINITY;
   /** Folders that cannot be read, by directory, and why: the others go on without them. */
   readonly unreadable: Map<string, string> = new Map();
   subscriptions: Subscriptions;
   #index: Index;
   readonly #onChange: (change: StoredChange) => void;
   readonly #rosters: Rosters;
+  readonly #defaultFolders: readonly DefaultFolder[];
   #unannounced: StoredChange[] = [];
 
   constructor(options: AccountOptions) {
@@ -124,17 +128,22 @@ export class MaildirAccount {
     this.names = new UniqueNames(options.host, options.pid);
     this.rules = options.rules ?? NO_RULES;
     this.delivery = options.delivery ?? 'rename';
+    this.#defaultFolders = options.defaultFolders;
     this.#onChange = options.onChange;
     this.indexer = new Indexer(this, options.memory ?? new SearchMemory());
     this.#rosters = options.rosters ?? new Rosters();
     this.#makeMaildir();
-    // Written last when an account is furnished.
-    const isFresh = !exists(`${this.maildir}/${SUBSCRIPTIONS_FILE}`);
     this.#index = this.#openIndex();
     this.subscriptions = readSubscriptions(this.maildir);
+  }
+
+  /** Comes before all else. Throws StoreError; then the account is closed. */
+  *opening(): Steps<void> {
+    // Written last when an account is furnished.
+    const isFresh = !exists(`${this.maildir}/${SUBSCRIPTIONS_FILE}`);
     try {
-      this.#loadOrRebuild();
-      if (isFresh) this.#furnish(options.defaultFolders);
+      yield* this.#loadingOrRebuilding();
+      if (isFresh) this.#furnish(this.#defaultFolders);
     } catch (error) {
       this.#index.close('unclean');
       throw toStoreError(error);
@@ -163,11 +172,11 @@ export class MaildirAccount {
     return this.clock.now().getTime();
   }
 
-  /** Throws 'not-found'. */
+  /** Throws 'not-found'; as all that looks at the disk, `Unfinished` when that takes more than `patience`. */
   folder(mailbox: MailboxId): Folder {
     const folder = this.folders.get(mailbox);
     if (!folder) throw new StoreError('not-found', 'There is no such mailbox');
-    if (folder.dirty) this.#scan(folder);
+    if (folder.dirty) this.scan(folder);
     return folder;
   }
 
@@ -175,8 +184,13 @@ export class MaildirAccount {
   folderAt(path: string): Folder {
     const folder = this.byPath.get(path) ?? this.byPath.get(known(path));
     if (!folder) throw new StoreError('not-found', 'There is no such mailbox');
-    if (folder.dirty) this.#scan(folder);
+    if (folder.dirty) this.scan(folder);
     return folder;
+  }
+
+  /** Brings the index and the folder's directories together. */
+  scan(folder: Folder): void {
+    this.#carryOut(this.scanning(folder));
   }
 
   /** The folder of a message's key in the index; undefined when it is gone. */
@@ -213,6 +227,16 @@ export class MaildirAccount {
    * has happened, in memory neither; only UIDs are not given back.
    */
   write<T>(durability: 'wait' | 'later', folders: readonly Folder[], work: () => T): T {
+    return finish(
+      // biome-ignore lint/correctness/useYield: it has one step
+      this.writing(durability, folders, function* () {
+        return work();
+      }),
+    );
+  }
+
+  /** Nobody else may use the account before it has come to its end. */
+  *writing<T>(durability: 'wait' | 'later', folders: readonly Folder[], work: () => Steps<T>): Steps<T> {
     const before = folders.map((folder) => ({
       modSeq: folder.modSeq,
       total: folder.total,
@@ -222,11 +246,12 @@ export class MaildirAccount {
       vanishedFloor: folder.vanishedFloor,
     }));
     const announced = this.#unannounced.length;
+    const index = this.#index;
     let result: T;
     try {
-      result = this.#index.transaction(durability, () => {
-        const value = work();
-        for (const folder of folders) saveFolder(this.#index, folder);
+      result = yield* index.transacting(durability, function* () {
+        const value = yield* work();
+        for (const folder of folders) saveFolder(index, folder);
         return value;
       });
     } catch (error) {
@@ -325,8 +350,12 @@ export class MaildirAccount {
     const times = [changedAt(this.placeOf(folder, NEW)), changedAt(this.placeOf(folder, CUR))] as const;
     const changed = times[0] !== folder.times[0] || times[1] !== folder.times[1];
     const doubtful = !folder.certain && told === 'untold' && now >= folder.nextDoubt;
-    if (!folder.dirty && !changed && !doubtful) return;
-    this.#scan(folder);
+    if (folder.dirty || changed || doubtful) this.#carryOut(this.#refreshing(folder, times));
+  }
+
+  *#refreshing(folder: Folder, times: readonly [number, number]): Steps<void> {
+    const now = this.now();
+    yield* this.scanning(folder);
     const coarse = times.every((time) => Number.isInteger(time / 1000));
     folder.certain = now - Math.max(...times) > (coarse ? COARSE_TICK : TICK);
     folder.nextDoubt = this.now() + Math.min((this.now() - now) * DOUBT_SHARE, 60_000);
@@ -350,7 +379,15 @@ export class MaildirAccount {
 
   /** All folders whose directories must be read are read. */
   settle(): void {
-    for (const folder of this.folders.values()) if (folder.dirty) this.#scan(folder);
+    this.#carryOut(this.#settling());
+  }
+
+  *#settling(): Steps<void> {
+    for (const folder of [...this.folders.values()]) {
+      if (!folder.dirty) continue;
+      yield* this.scanning(folder);
+      yield null;
+    }
     // The others must have their mail: of what a folder holds that cannot be read, a second copy may come.
     this.suspect = [...this.folders.values()].some(({ dirty, dir }) => dirty && !this.unreadable.has(dir));
   }
@@ -372,9 +409,13 @@ export class MaildirAccount {
 
   /** The index is damaged or gone: throws it away and makes it again from the tree. */
   rebuild(reason: unknown): void {
+    this.#carryOut(this.rebuilding(reason));
+  }
+
+  *rebuilding(reason: unknown): Steps<void> {
     this.log.error({ err: reason }, 'mail index damaged, rebuilding it from the Maildir');
     this.#replaceIndex();
-    this.#load();
+    yield* this.#loading();
   }
 
   /** An admin wants it: the same, but a folder is read when somebody looks at it. Nothing may be `behind`. */
@@ -427,30 +468,30 @@ export class MaildirAccount {
   }
 
   /** Damage may show only in the pages that are read now. */
-  #loadOrRebuild(): void {
+  *#loadingOrRebuilding(): Steps<void> {
     try {
-      this.#load();
+      yield* this.#loading();
     } catch (error) {
       if (!isDamaged(error) && !isNonsense(error)) throw error;
-      this.rebuild(error);
+      yield* this.rebuilding(error);
     }
   }
 
-  #load(): void {
+  *#loading(): Steps<void> {
     const clean = this.#index.clean;
-    loadTree(this, clean ? 'clean' : 'unclean');
+    yield* loadingTree(this, clean ? 'clean' : 'unclean');
     if (clean) return;
     this.removed.clear();
     this.abandoned.clear();
     this.behind = true;
     recoverIntents(this);
-    this.settle();
+    yield* this.#settling();
   }
 
   /** On a full disk people can still read what the index knows, and make room; so it is with a folder in disorder. */
-  #scan(folder: Folder): void {
+  *scanning(folder: Folder): Steps<void> {
     try {
-      scanFolder(this, folder);
+      yield* scanning(this, folder);
       this.unreadable.delete(folder.dir);
     } catch (error) {
       if (this.isUnreadable(folder.dir, error)) {
@@ -464,6 +505,10 @@ export class MaildirAccount {
         'no room on the disk to note what changed in a folder',
       );
     }
+  }
+
+  #carryOut(steps: Steps<void>): void {
+    carryOut(steps, () => this.now(), this.patience);
   }
 
   #makeMaildir(): void {

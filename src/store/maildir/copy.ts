@@ -10,19 +10,25 @@ import { CUR, type Folder, NEW, nameOf, type Place } from './folder.ts';
 import { DERIVED } from './index.ts';
 import { clearIntent, type IntentStep, noteIntent } from './intents.ts';
 import { insertRow, type MessageRow, rowsBetween, rowsOf } from './message-row.ts';
-import { scanFolder } from './scan.ts';
+import type { Steps } from './turns.ts';
 
 /**
  * COPY and MOVE: links and renames, all or nothing (RFC 9051 6.4.7). Of several messages the plan is in the index,
  * durably, before the first step: a crash in the middle of a copy is undone at the next start, of a move it is finished.
+ * Nobody else may use the account before they have come to their end.
  */
+
+/** Messages between two steps. */
+const STEP = 50;
+/** Messages whose derived data goes along in one statement. */
+const DERIVED_STEP = 250;
 
 export interface Pair {
   readonly from: number;
   readonly to: number;
 }
 
-interface Step {
+interface Plan {
   readonly source: MessageRow;
   readonly target: MessageRow;
   /** It was delivered under this key, says its name. */
@@ -30,33 +36,34 @@ interface Step {
 }
 
 /** @param quota the account's; null is no limit. */
-export function copy(
+export function copying(
   account: MaildirAccount,
   from: Folder,
   uids: readonly number[],
   to: Folder,
   quota: Limits | null,
-): Pair[] {
-  return again(account, from, () => {
+): Steps<Pair[]> {
+  return again(account, from, function* () {
     const rows = rowsOf(account.index, from, uids);
     admit(account, 'copy', rows, quota, to);
-    const steps = plan(account, from, to, rows, 'copy');
-    if (steps.length === 0) return [];
-    const intent = steps.length > 1 ? noteIntent(account, 'copy', from, to, intentSteps(steps)) : 0;
+    const plans = yield* planning(account, from, to, rows, 'copy');
+    if (plans.length === 0) return [];
+    const intent = plans.length > 1 ? noteIntent(account, 'copy', from, to, intentSteps(plans)) : 0;
     account.touching(to);
     const done: string[] = [];
     try {
-      for (const { source, target } of steps) {
+      for (const { source, target } of plans) {
         const path = account.fileOf(to, target);
         linkOrCopy(account.fileOf(from, source), path, `${account.directoryOf(to)}/tmp/${target.base}`);
         done.push(path);
+        if (done.length % STEP === 0) yield null;
       }
-      sync(account, to, steps, 'target');
+      sync(account, to, plans, 'target');
       account.touched(to);
       // The plan must not come back after a power cut: recovery would undo what we have answered for.
-      account.write(intent > 0 ? 'wait' : 'later', [to], () => {
-        arrive(account, to, steps);
-        remember(account, steps, 'INSERT OR IGNORE');
+      yield* account.writing(intent > 0 ? 'wait' : 'later', [to], function* () {
+        yield* arriving(account, to, plans);
+        yield* remembering(account, plans, 'INSERT OR IGNORE');
         if (intent > 0) account.index.prepare('DELETE FROM intents WHERE number = ?').run(intent);
       });
     } catch (error) {
@@ -65,42 +72,54 @@ export function copy(
       clearIntent(account, intent);
       throw toStoreError(error);
     }
-    return steps.map(({ source, target }) => ({ from: source.uid, to: target.uid }));
+    return plans.map(({ source, target }) => ({ from: source.uid, to: target.uid }));
   });
 }
 
-export function move(account: MaildirAccount, from: Folder, uids: readonly number[], to: Folder): Pair[] {
-  return again(account, from, () => moveRows(account, from, rowsOf(account.index, from, uids), to));
+export function moving(
+  account: MaildirAccount,
+  from: Folder,
+  uids: readonly number[],
+  to: Folder,
+): Steps<Pair[]> {
+  return again(account, from, () => movingRows(account, from, rowsOf(account.index, from, uids), to));
 }
 
-export function moveAll(account: MaildirAccount, from: Folder, to: Folder): void {
-  again(account, from, () => moveRows(account, from, rowsBetween(account.index, from, 1, 2 ** 32 - 1), to));
+export function movingAll(account: MaildirAccount, from: Folder, to: Folder): Steps<Pair[]> {
+  const all = (): MessageRow[] => rowsBetween(account.index, from, 1, 2 ** 32 - 1);
+  return again(account, from, () => movingRows(account, from, all(), to));
 }
 
-function moveRows(account: MaildirAccount, from: Folder, rows: readonly MessageRow[], to: Folder): Pair[] {
+function* movingRows(
+  account: MaildirAccount,
+  from: Folder,
+  rows: readonly MessageRow[],
+  to: Folder,
+): Steps<Pair[]> {
   if (from !== to) admit(account, 'move', rows, null, to);
-  const steps = plan(account, from, to, rows, 'move');
-  if (steps.length === 0) return [];
+  const plans = yield* planning(account, from, to, rows, 'move');
+  if (plans.length === 0) return [];
   account.reserve(from, { uids: 0 });
-  const intent = steps.length > 1 ? noteIntent(account, 'move', from, to, intentSteps(steps)) : 0;
+  const intent = plans.length > 1 ? noteIntent(account, 'move', from, to, intentSteps(plans)) : 0;
   account.touching(from);
   if (to !== from) account.touching(to);
-  const done: Step[] = [];
+  const done: Plan[] = [];
   try {
-    for (const step of steps) {
-      renameSync(account.fileOf(from, step.source), account.fileOf(to, step.target));
-      done.push(step);
+    for (const plan of plans) {
+      renameSync(account.fileOf(from, plan.source), account.fileOf(to, plan.target));
+      done.push(plan);
+      if (done.length % STEP === 0) yield null;
     }
-    sync(account, to, steps, 'target');
-    if (to !== from) sync(account, from, steps, 'source');
+    sync(account, to, plans, 'target');
+    if (to !== from) sync(account, from, plans, 'source');
     account.touched(from);
     if (to !== from) account.touched(to);
-    account.write('later', to === from ? [to] : [from, to], () => {
-      remember(account, steps, 'INSERT OR REPLACE');
-      leave(account, from, steps);
-      arrive(account, to, steps);
+    yield* account.writing('later', to === from ? [to] : [from, to], function* () {
+      yield* remembering(account, plans, 'INSERT OR REPLACE');
+      leave(account, from, plans);
+      yield* arriving(account, to, plans);
       const delivered = account.index.prepare('UPDATE deliveries SET id = ? WHERE key = ? AND id = ?');
-      for (const { source, target, key } of steps) if (key !== null) delivered.run(target.id, key, source.id);
+      for (const { source, target, key } of plans) if (key !== null) delivered.run(target.id, key, source.id);
       if (intent > 0) account.index.prepare('DELETE FROM intents WHERE number = ?').run(intent);
     });
   } catch (error) {
@@ -111,7 +130,7 @@ function moveRows(account: MaildirAccount, from: Folder, rows: readonly MessageR
     clearIntent(account, intent);
     throw toStoreError(error);
   }
-  return steps.map(({ source, target }) => ({ from: source.uid, to: target.uid }));
+  return plans.map(({ source, target }) => ({ from: source.uid, to: target.uid }));
 }
 
 function admit(
@@ -128,28 +147,30 @@ function admit(
 }
 
 /** A file that another program renamed while we were at it: look, and try once more with what is there. */
-function again<T>(account: MaildirAccount, from: Folder, work: () => T): T {
+function* again<T>(account: MaildirAccount, from: Folder, work: () => Steps<T>): Steps<T> {
   try {
-    return work();
+    return yield* work();
   } catch (error) {
     if (!isMissing(error)) throw error;
-    scanFolder(account, from);
-    return work();
+    yield* account.scanning(from);
+    return yield* work();
   }
 }
 
-function plan(
+function* planning(
   account: MaildirAccount,
   from: Folder,
   to: Folder,
   rows: readonly MessageRow[],
   mode: 'copy' | 'move',
-): Step[] {
+): Steps<Plan[]> {
   if (rows.length === 0) return [];
   const bits = rows.reduce((all, { flags }) => all | flags, 0);
   account.reserve(to, { uids: rows.length, flags: from.flagSet(bits) });
   const now = account.now();
-  return rows.map((source) => {
+  const plans: Plan[] = [];
+  for (const source of rows) {
+    if (plans.length % STEP === 0) yield null;
     const uid = to.uidNext++;
     const name = parseBase(source.base);
     const flags = bitsOf(from.flagSet(source.flags), to.keywords);
@@ -174,12 +195,13 @@ function plan(
       info: place === CUR ? infoOf(flags, to.keywords, null) : null,
       base,
     };
-    return { source, target, key: name.key };
-  });
+    plans.push({ source, target, key: name.key });
+  }
+  return plans;
 }
 
-function intentSteps(steps: readonly Step[]): IntentStep[] {
-  return steps.map(({ source, target }) => ({
+function intentSteps(plans: readonly Plan[]): IntentStep[] {
+  return plans.map(({ source, target }) => ({
     from: nameOf(source),
     to: nameOf(target),
   }));
@@ -188,17 +210,20 @@ function intentSteps(steps: readonly Step[]): IntentStep[] {
 function sync(
   account: MaildirAccount,
   folder: Folder,
-  steps: readonly Step[],
+  plans: readonly Plan[],
   end: 'source' | 'target',
 ): void {
-  const places = new Set(steps.map((step) => step[end].place));
+  const places = new Set(plans.map((plan) => plan[end].place));
   for (const place of places) syncDirectory(account.placeOf(folder, place));
 }
 
-function arrive(account: MaildirAccount, to: Folder, steps: readonly Step[]): void {
+function* arriving(account: MaildirAccount, to: Folder, plans: readonly Plan[]): Steps<void> {
   const modSeq = ++to.modSeq;
-  const rows = steps.map(({ target }) => ({ ...target, modSeq }));
-  for (const row of rows) {
+  const rows: MessageRow[] = [];
+  for (const { target } of plans) {
+    if (rows.length % STEP === 0) yield null;
+    const row = { ...target, modSeq };
+    rows.push(row);
     insertRow(account.index, row);
     to.total++;
     to.size += row.size;
@@ -207,22 +232,26 @@ function arrive(account: MaildirAccount, to: Folder, steps: readonly Step[]): vo
   account.announce({ type: 'added', mailbox: to.mailbox, messages: pack(to, rows) });
 }
 
-function leave(account: MaildirAccount, from: Folder, steps: readonly Step[]): void {
+function leave(account: MaildirAccount, from: Folder, plans: readonly Plan[]): void {
   bury(
     account,
     from,
-    steps.map(({ source }) => source),
+    plans.map(({ source }) => source),
   );
 }
 
 /** What was worked out about the content is true of the copy too. */
-function remember(account: MaildirAccount, steps: readonly Step[], insert: string): void {
-  const pairs = JSON.stringify(steps.map(({ source, target }) => [source.id, target.id]));
-  for (const [table, columns] of DERIVED)
-    account.index
-      .prepare(
-        `${insert} INTO ${table} SELECT pair.value ->> 1, ${columns}
-           FROM json_each(?) AS pair CROSS JOIN ${table} ON ${table}.id = pair.value ->> 0`,
-      )
-      .run(pairs);
+function* remembering(account: MaildirAccount, plans: readonly Plan[], insert: string): Steps<void> {
+  for (let at = 0; at < plans.length; at += DERIVED_STEP) {
+    const some = plans.slice(at, at + DERIVED_STEP);
+    const pairs = JSON.stringify(some.map(({ source, target }) => [source.id, target.id]));
+    for (const [table, columns] of DERIVED)
+      account.index
+        .prepare(
+          `${insert} INTO ${table} SELECT pair.value ->> 1, ${columns}
+             FROM json_each(?) AS pair CROSS JOIN ${table} ON ${table}.id = pair.value ->> 0`,
+        )
+        .run(pairs);
+    yield null;
+  }
 }

@@ -5,6 +5,7 @@ import type { MaildirAccount } from './account.ts';
 import { expunge } from './expunge.ts';
 import type { Folder } from './folder.ts';
 import { rowOf } from './message-row.ts';
+import type { Steps } from './turns.ts';
 
 /**
  * Removes from a folder what its rule says: mail that came into it too long ago (the saved date, RFC 8514), then the
@@ -27,7 +28,7 @@ export function* expireMail(
   account: MaildirAccount,
   rules: readonly ExpireRule[],
   mode: ExpireMode,
-): Generator<void, Expired> {
+): Steps<Expired> {
   const expired = new Map<string, number>();
   if (rules.length === 0) return {};
   for (const { mailbox } of [...account.folders.values()]) {
@@ -36,7 +37,7 @@ export function* expireMail(
     if (!rule) continue;
     for (const count of expire(account, folder, rule, mode)) {
       if (count > 0) expired.set(folder.path, (expired.get(folder.path) ?? 0) + count);
-      yield;
+      yield null;
     }
   }
   return Object.fromEntries(expired);

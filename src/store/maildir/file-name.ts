@@ -115,7 +115,8 @@ export class UniqueNames {
 
   next(now: number, key?: string): string {
     this.#serial++;
-    const micros = (now % 1000) * 1000 + (this.#serial % 1000);
+    // Six digits, so that names of one second sort in the order in which they came.
+    const micros = String((now % 1000) * 1000 + (this.#serial % 1000)).padStart(6, '0');
     const tail = key === undefined ? `R${this.#serial}` : `Q${key}`;
     return `${Math.floor(now / 1000)}.M${micros}P${this.#pid}${tail}.${this.#host}`;
   }

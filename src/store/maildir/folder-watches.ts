@@ -41,8 +41,8 @@ interface Watched {
 }
 
 export interface WatchesOptions {
-  /** Opens it when it is closed. */
-  readonly account: () => MaildirAccount;
+  /** Opens it when it is closed; waits for it when it is being read from disk. */
+  readonly use: <T>(work: (account: MaildirAccount) => T) => T | Promise<T>;
   readonly maildir: string;
   readonly clock: Clock;
   readonly notifier: Notifier;
@@ -160,13 +160,17 @@ export class FolderWatches {
     entry.names.clear();
     if (this.#watched.get(mailbox) !== entry) return;
     try {
-      const account = this.#options.account();
-      const folder = account.folders.get(mailbox);
-      if (!folder) return;
-      if (names.length <= MAX_NAMES && !names.some((name) => isNews(account, folder, name))) return;
-      folder.dirty = true;
+      const found = await this.#options.use((account) => {
+        const folder = account.folders.get(mailbox);
+        if (!folder) return 'nothing';
+        if (names.length <= MAX_NAMES && !names.some((name) => isNews(account, folder, name)))
+          return 'nothing';
+        folder.dirty = true;
+        return 'news';
+      });
+      if (found === 'nothing') return;
     } catch {
-      // The index is damaged: looking at the folder finds that out, and heals it.
+      // Looking at the folder finds out why, and tells it.
     }
     this.#options.look(mailbox);
   }
@@ -178,14 +182,16 @@ export class FolderWatches {
     for (let again = 0; this.#treeNames.size > 0; again++) {
       const names = [...this.#treeNames];
       this.#treeNames.clear();
-      const { maildir, account, lookAtTree } = this.#options;
+      const { maildir, use, lookAtTree } = this.#options;
       const isFinished = (name: string): boolean =>
         !exists(`${maildir}/${name}`) || exists(`${maildir}/${name}/cur`);
       try {
-        const open = account();
-        const isNews = names.some((name) => name !== '' && isFolderNews(open, name));
-        // What came in the moment of a change of our own shows no other time.
-        if (isNews) open.treeTime = UNKNOWN;
+        const isNews = await use((account) => {
+          if (!names.some((name) => name !== '' && isFolderNews(account, name))) return false;
+          // What came in the moment of a change of our own shows no other time.
+          account.treeTime = UNKNOWN;
+          return true;
+        });
         if (isNews || names.length > MAX_NAMES || names.includes('')) lookAtTree();
       } catch {
         lookAtTree();

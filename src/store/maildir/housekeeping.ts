@@ -4,6 +4,7 @@ import type { MaildirAccount } from './account.ts';
 import { exists, unlinkIfThere } from './disk.ts';
 import { expireMail } from './expire.ts';
 import type { Folder } from './folder.ts';
+import type { Steps } from './turns.ts';
 
 /**
  * What is done for each account once a day, whether anybody uses it or not: leftovers, tmp/, tombstones and delivery
@@ -42,17 +43,17 @@ export function isHouseworkDue(directory: string, now: number): boolean {
 }
 
 /** In short steps: others may use the account between them. */
-export function* keepHouse(account: MaildirAccount, { settings, discard }: Chores): Generator<void> {
+export function* keepHouse(account: MaildirAccount, { settings, discard }: Chores): Steps<void> {
   const began = account.now();
   for (const name of readdirSync(account.maildir))
     if (name.startsWith('..facteur-')) discard(`${account.maildir}/${name}`);
-  while (forgetKeys(account, began - settings.rememberKeys) === STEP) yield;
-  yield;
+  while (forgetKeys(account, began - settings.rememberKeys) === STEP) yield null;
+  yield null;
   for (const { mailbox } of [...account.folders.values()]) {
     const folder = account.folders.get(mailbox);
     if (!folder) continue;
     cleanTmp(`${account.directoryOf(folder)}/tmp`, began);
-    yield;
+    yield null;
     yield* forgetTombstones(account, folder);
   }
   const expired = yield* expireMail(account, settings.expire, 'remove');
@@ -68,7 +69,7 @@ function forgetKeys(account: MaildirAccount, before: number): number {
   });
 }
 
-function* forgetTombstones(account: MaildirAccount, folder: Folder): Generator<void> {
+function* forgetTombstones(account: MaildirAccount, folder: Folder): Steps<void> {
   const { index } = account;
   const isThere = (): boolean => account.folders.get(folder.mailbox) === folder;
   const range = [folder.firstId, folder.lastId];
@@ -86,7 +87,7 @@ function* forgetTombstones(account: MaildirAccount, folder: Folder): Generator<v
     const last = rows.at(-1);
     if (!last) break;
     from = last[0] + 1;
-    yield;
+    yield null;
     if (!isThere()) return;
   }
   const floor = modSeqs.sort((a, b) => b - a)[MAX_TOMBSTONES];
@@ -100,7 +101,7 @@ function* forgetTombstones(account: MaildirAccount, folder: Folder): Generator<v
     changes = account.write('later', [], () =>
       index.prepare(`DELETE FROM tombstones WHERE id IN (${some})`).run(...range, floor, STEP),
     ).changes;
-    yield;
+    yield null;
   }
 }
 

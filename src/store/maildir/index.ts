@@ -2,6 +2,7 @@ import { statSync } from 'node:fs';
 import { isCorruption, openSqlite, type Sqlite, type Statement } from '../../lib/sqlite.ts';
 import { StoreError } from '../store.ts';
 import { exists, isDirectory, moveAside, unlinkIfThere } from './disk.ts';
+import { finish, type Steps } from './turns.ts';
 
 /**
  * The index of one account: a SQLite file beside its Maildir. Everything in it can be made again from the tree except
@@ -213,12 +214,22 @@ export class Index {
 
   /** `wait`: committed only when a power cut can no longer take it. */
   transaction<T>(durability: 'wait' | 'later', work: () => T): T {
+    return finish(
+      // biome-ignore lint/correctness/useYield: it has one step
+      this.transacting(durability, function* () {
+        return work();
+      }),
+    );
+  }
+
+  /** Nobody else may use the index before it has come to its end. */
+  *transacting<T>(durability: 'wait' | 'later', work: () => Steps<T>): Steps<T> {
     this.markUnclean();
     if (durability === 'wait') this.#db.exec('PRAGMA synchronous = FULL');
     try {
       this.#db.exec('BEGIN IMMEDIATE');
       try {
-        const result = work();
+        const result = yield* work();
         this.#db.exec('COMMIT');
         return result;
       } catch (error) {

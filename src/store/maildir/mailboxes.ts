@@ -10,7 +10,7 @@ import {
   type Uid,
 } from '../store.ts';
 import type { MaildirAccount } from './account.ts';
-import { moveAll } from './copy.ts';
+import { movingAll } from './copy.ts';
 import {
   DIRECTORY_MODE,
   FILE_MODE,
@@ -29,6 +29,7 @@ import { FOLDER_FILE, type FolderFile, formatFolderFile } from './folder-file.ts
 import { deleteFolder, insertFolder } from './folder-row.ts';
 import { MAX_SUBSCRIPTIONS } from './subscriptions.ts';
 import { enter, leave, makeParts, newIdentity, renamingDirectories, stateOf, treeOf } from './tree.ts';
+import type { Steps } from './turns.ts';
 
 /** LIST, CREATE, RENAME, DELETE, SUBSCRIBE. */
 
@@ -136,16 +137,8 @@ function keepClear(account: MaildirAccount, dir: string): void {
     throw new StoreError('exists', 'Something else lies on the disk under this name');
 }
 
-export function renameMailbox(account: MaildirAccount, id: MailboxId, name: string): void {
-  for (const _ of renamingMailbox(account, id, name));
-}
-
 /** The same in pieces; nobody else may use the account before it has come to its end. */
-export function* renamingMailbox(
-  account: MaildirAccount,
-  id: MailboxId,
-  name: string,
-): Generator<null, void> {
+export function* renamingMailbox(account: MaildirAccount, id: MailboxId, name: string): Steps<void> {
   const tree = treeOf(account);
   const isAsked = (path: string): boolean => parentId(path) === id;
   const from = account.folders.get(id)?.path ?? [...tree.namesOnly(account)].find(isAsked);
@@ -158,7 +151,7 @@ export function* renamingMailbox(
     const target = { path: to, use: null, held: { bytes: 0, messages: 0 } };
     account.rules.admit('move', account.inbox.held, account.usage, null, target);
     createMailbox(account, to, null);
-    moveAll(account, account.inbox, account.folderAt(to));
+    yield* movingAll(account, account.inbox, account.folderAt(to));
     return;
   }
   if (to.startsWith(`${from}/`)) throw new StoreError('invalid-name', 'A mailbox cannot move below itself');

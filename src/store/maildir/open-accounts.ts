@@ -20,17 +20,18 @@ import { Notifier } from './notifier.ts';
 import { QuotaWarnings } from './quota-warning.ts';
 import { Rosters } from './roster.ts';
 import { SearchMemory } from './search-memory.ts';
+import { carryOut, NotNow, others, type Steps, TURN, Unfinished } from './turns.ts';
 
 /**
  * The accounts of one thread: opened at first use, closed when nobody used them for a while, their indexes healed when
- * damaged, their file names brought up to date behind the answers.
+ * damaged, their file names brought up to date behind the answers. What takes long in one of them is done a few
+ * milliseconds at a time; until it is done nobody gets at this account (`NotNow`), and everybody at the others.
  */
 
 /** Names follow a flag change after this long (ms): several changes share one sync. */
 const NAMES_FOLLOW = 100;
 /** Messages are indexed this long (ms) after they came; and so long is the pause between two turns while others come. */
 const INDEX_FOLLOWS = 250;
-const INDEX_TURN = 5;
 /** And are tried again after this long when the disk refused. */
 const TRY_AGAIN = 5000;
 /** While somebody asks for something, indexing works a few milliseconds in so many. */
@@ -56,6 +57,8 @@ export interface OpenAccountsOptions {
   readonly onChange: (account: AccountId, change: StoredChange) => void;
   /** fs.watch, unless a test wants another. */
   readonly watchDirectory?: typeof watch;
+  /** After so long (ms) at one account others have their turn; a test may want another time. */
+  readonly turn?: number;
 }
 
 interface Open {
@@ -68,10 +71,18 @@ interface Open {
   /** Its index was made anew because of what indexing met: a second time would be in vain. */
   mended: boolean;
   warnings?: QuotaWarnings;
+  /** Something long is under way, after which others get at the account. Never rejects. */
+  gate?: Promise<unknown>;
+  /** Why it could not be opened. */
+  failure?: { readonly reason: unknown };
 }
+
+/** So often somebody waits for the account to be read from disk; then it is read in one go, whatever else changes. */
+const WAITS = 3;
 
 export class OpenAccounts {
   readonly #options: OpenAccountsOptions;
+  readonly #turn: number;
   readonly #rules: QuotaRules;
   readonly #notifier: Notifier;
   readonly #open = new Map<AccountId, Open>();
@@ -90,6 +101,7 @@ export class OpenAccounts {
 
   constructor(options: OpenAccountsOptions) {
     this.#options = options;
+    this.#turn = options.turn ?? TURN;
     this.#rules = new QuotaRules(options.settings);
     this.#notifier = new Notifier(options.settings.notify, options.log, options.watchDirectory);
     void this.#every(IDLE / 2, () => this.#closeIdle());
@@ -98,30 +110,180 @@ export class OpenAccounts {
     this.#emptyRemoved();
   }
 
-  /** Runs `work` on the account; when its index turns out damaged, it is rebuilt and `work` runs once more. */
-  run<T>(id: AccountId, work: (account: MaildirAccount) => T): T {
-    const open = this.get(id);
+  /**
+   * Runs `work` on the account; when its index turns out damaged, it is rebuilt and `work` runs once more. Throws NotNow
+   * when reading from disk takes longer than a turn: `work` has to run again, from its beginning, after that.
+   */
+  run<T>(id: AccountId, work: (account: MaildirAccount) => T, patience: number = this.#turn): T {
+    const open = this.#get(id);
     try {
-      return work(open);
+      return this.#patiently(open, patience, () => work(open.account));
     } catch (error) {
-      const damage = open.index.damageBehind(error);
+      const damage = open.account.index.damageBehind(error);
       if (damage === undefined) throw error;
-      return work(this.heal(id, damage));
+      this.heal(id, damage);
+      return this.#patiently(open, patience, () => work(open.account));
     } finally {
       this.follow(id);
     }
   }
 
+  /** The same, but waits for what takes long. */
+  call<T>(id: AccountId, work: (account: MaildirAccount) => T, waited = 0): T | Promise<T> {
+    try {
+      return this.run(id, work, waited < WAITS ? this.#turn : Number.POSITIVE_INFINITY);
+    } catch (error) {
+      if (!(error instanceof NotNow)) throw error;
+      return error.ready.then(() => this.call(id, work, waited + 1));
+    }
+  }
+
+  /**
+   * Work in steps; when it meets with damage, or what it begins with must wait, it begins anew.
+   * @param mode `shared`: others may use the account between two steps; `alone`: they may not.
+   */
+  inTurns<T>(
+    id: AccountId,
+    mode: 'shared' | 'alone',
+    begin: (account: MaildirAccount) => Steps<T>,
+  ): Promise<T> {
+    return this.hold(id, async () => {
+      for (let waited = 0; ; waited++) {
+        let open: Open | undefined;
+        try {
+          const steps = this.run(id, begin, waited < WAITS ? this.#turn : Number.POSITIVE_INFINITY);
+          // `run` has just opened it.
+          open = this.#get(id);
+          return await this.#inTurns(open, mode, steps);
+        } catch (error) {
+          if (error instanceof NotNow) await error.ready;
+          else if (open === undefined || waited >= WAITS) throw error;
+          else if (isDamaged(error)) await this.call(id, () => this.heal(id, error));
+          // Its index was lost and it was left in the middle.
+          else if (this.#open.get(id) === open) throw error;
+        }
+      }
+    });
+  }
+
+  async #inTurns<T>(open: Open, mode: 'shared' | 'alone', steps: Steps<T>): Promise<T> {
+    const { account } = open;
+    let since = account.now();
+    for (let step = steps.next(); ; step = steps.next()) {
+      if (step.done) return step.value;
+      if (account.now() - since < this.#turn) continue;
+      if (mode === 'alone') return this.#shut(open, steps);
+      await this.#others(open);
+      since = account.now();
+    }
+  }
+
+  /** Everybody else has their turn; and the account can be used. */
+  async others(id: AccountId): Promise<void> {
+    await others();
+    const open = this.#open.get(id);
+    while (open?.gate !== undefined) await open.gate;
+  }
+
+  /** Runs it once nobody has the account for himself. */
+  whenFree<T>(id: AccountId, work: () => T): T | Promise<T> {
+    const open = this.#open.get(id);
+    return open?.gate !== undefined ? open.gate.then(() => this.whenFree(id, work)) : work();
+  }
+
+  async #others(open: Open): Promise<void> {
+    await others();
+    while (open.gate !== undefined) await open.gate;
+  }
+
+  /** Nobody else gets at these accounts until `work`, which has them already, is done. */
+  shutDuring<T>(ids: Iterable<AccountId>, work: () => Promise<T>): Promise<T> {
+    const held = [...ids].flatMap((id) => this.#open.get(id) ?? []);
+    for (const open of held) open.busy++;
+    const run = async (): Promise<T> => {
+      try {
+        return await work();
+      } finally {
+        for (const open of held) {
+          open.busy--;
+          delete open.gate;
+          this.follow(open.account.id);
+        }
+      }
+    };
+    const end = run();
+    for (const open of held) open.gate = end.catch(() => undefined);
+    return end;
+  }
+
+  /** What cannot be done at once shuts the account until it is done. */
+  #patiently<T>(open: Open, patience: number, work: () => T): T {
+    open.account.patience = patience;
+    try {
+      return work();
+    } catch (error) {
+      if (!(error instanceof Unfinished)) throw error;
+      throw new NotNow(this.#shut(open, this.#healing(open, error.steps)));
+    } finally {
+      open.account.patience = Number.POSITIVE_INFINITY;
+    }
+  }
+
+  /** What a damaged index stops is begun again by who waits, with a new one. */
+  *#healing(open: Open, steps: Steps<unknown>): Steps<void> {
+    try {
+      yield* steps;
+    } catch (error) {
+      const { account } = open;
+      const damage = this.#open.get(account.id) === open ? account.index.damageBehind(error) : undefined;
+      if (damage === undefined) throw error;
+      yield* this.#rebuilding(open, damage);
+    }
+  }
+
+  /** Nobody gets at the account until `steps` have come to their end. */
+  #shut<T>(open: Open, steps: Steps<T>): Promise<T> {
+    const end = this.#goOn(open, steps);
+    open.gate = end.catch(() => undefined);
+    return end;
+  }
+
+  async #goOn<T>(open: Open, steps: Steps<T>): Promise<T> {
+    const { account } = open;
+    open.busy++;
+    try {
+      for (;;) {
+        await others();
+        const since = account.now();
+        do {
+          const step = steps.next();
+          if (step.done) return step.value;
+        } while (account.now() - since < this.#turn);
+      }
+    } finally {
+      open.busy--;
+      delete open.gate;
+      this.follow(account.id);
+    }
+  }
+
+  /** Throws NotNow. */
   get(id: AccountId): MaildirAccount {
+    return this.#get(id).account;
+  }
+
+  /** Throws NotNow. */
+  #get(id: AccountId): Open {
     const known = this.#open.get(id);
     const now = this.#options.clock.now().getTime();
     this.#usedAt = now;
     if (known) {
+      if (known.gate !== undefined) throw new NotNow(known.gate.then(() => reachable(known)));
       known.lastUsed = now;
       // Oldest first, for whoever must make room.
       this.#open.delete(id);
       this.#open.set(id, known);
-      return known.account;
+      return known;
     }
     const { clock, log, host, pid, settings, onChange } = this.#options;
     const directory = `${this.#options.directory}/${accountDirectory(id)}`;
@@ -144,12 +306,27 @@ export class OpenAccounts {
         if (this.#watches.has(id)) onChange(id, change);
       },
     });
-    this.#open.set(id, { account, lastUsed: now, busy: 0, following: false, indexing: false, mended: false });
-    return account;
+    const open = { account, lastUsed: now, busy: 0, following: false, indexing: false, mended: false };
+    this.#open.set(id, open);
+    this.#patiently(open, this.#turn, () => {
+      carryOut(this.#opening(open), () => account.now(), this.#turn);
+    });
+    return open;
   }
 
-  /** What is due once a day; 'nothing' when it is not, or when there is no mail. `others` lets others in between. */
-  async keepHouse(id: AccountId, others: () => Promise<void>): Promise<'kept' | 'nothing'> {
+  *#opening(open: Open): Steps<void> {
+    const { account } = open;
+    try {
+      yield* account.opening();
+    } catch (error) {
+      this.#open.delete(account.id);
+      open.failure = { reason: error };
+      throw error;
+    }
+  }
+
+  /** What is due once a day; 'nothing' when it is not, or when there is no mail. */
+  async keepHouse(id: AccountId): Promise<'kept' | 'nothing'> {
     const { directory, settings, clock } = this.#options;
     const own = `${directory}/${accountDirectory(id)}`;
     // What another server uses now is not ours to clean.
@@ -159,34 +336,30 @@ export class OpenAccounts {
     const discard = (path: string): void => this.discard(path);
     try {
       await this.hold(id, async (account) => {
+        const held = this.#open.get(id);
         for (const _ of keepHouse(account, { settings, discard })) {
-          await others();
+          if (held) await this.#others(held);
           // Removed, or given up and opened anew: tomorrow is another day.
           if (this.#open.get(id)?.account !== account) return;
         }
       });
     } catch (error) {
       if (!isDamaged(error)) throw error;
-      this.heal(id, error);
+      await this.call(id, () => this.heal(id, error));
     }
     // Thousands that nobody uses are not to push out those that somebody does.
     const open = this.#open.get(id);
-    if (open && !wasOpen && open.busy === 0 && !open.account.behind && !this.#watches.has(id))
-      this.#close(id);
+    if (open && !wasOpen && isAtRest(open) && !this.#watches.has(id)) this.#close(id);
     return 'kept';
   }
 
   /** Removes, or counts, what has expired; null when there is no mail. */
-  async expire(id: AccountId, mode: ExpireMode, others: () => Promise<void>): Promise<Expired | null> {
+  async expire(id: AccountId, mode: ExpireMode): Promise<Expired | null> {
     const { directory, settings } = this.#options;
     if (!exists(`${directory}/${accountDirectory(id)}/Maildir`)) return null;
-    return this.hold(id, async (account) => {
+    return this.inTurns(id, 'shared', (account) => {
       account.refreshTree();
-      const steps = expireMail(account, settings.expire, mode);
-      for (let step = steps.next(); ; step = steps.next()) {
-        if (step.done) return step.value;
-        await others();
-      }
+      return expireMail(account, settings.expire, mode);
     });
   }
 
@@ -199,14 +372,22 @@ export class OpenAccounts {
     return open.warnings;
   }
 
-  /** Makes a damaged index again. When that fails too, the next use begins from the disk. */
+  /** Makes a damaged index again. When that fails too, the next use begins from the disk. Throws NotNow. */
   heal(id: AccountId, damage: unknown): MaildirAccount {
-    const account = this.get(id);
+    const open = this.#get(id);
+    const { account } = open;
+    const { patience } = account;
+    this.#patiently(open, patience, () => {
+      carryOut(this.#rebuilding(open, damage), () => account.now(), patience);
+    });
+    return account;
+  }
+
+  *#rebuilding(open: Open, damage: unknown): Steps<void> {
     try {
-      account.rebuild(damage);
-      return account;
+      yield* open.account.rebuilding(damage);
     } catch (error) {
-      this.forget(id);
+      if (this.#open.get(open.account.id) === open) this.forget(open.account.id);
       throw error;
     }
   }
@@ -225,15 +406,25 @@ export class OpenAccounts {
 
   /** Keeps it open while `work` lets others in between. */
   async hold<T>(id: AccountId, work: (account: MaildirAccount) => Promise<T>): Promise<T> {
-    const account = this.get(id);
-    const open = this.#open.get(id);
-    if (open) open.busy++;
+    const open = await this.#awaited(id);
+    open.busy++;
     try {
-      return await work(account);
+      while (open.gate !== undefined) await open.gate;
+      return await work(open.account);
     } finally {
-      if (open) open.busy--;
+      open.busy--;
       this.follow(id);
     }
+  }
+
+  async #awaited(id: AccountId): Promise<Open> {
+    for (;;)
+      try {
+        return this.#get(id);
+      } catch (error) {
+        if (!(error instanceof NotNow)) throw error;
+        await error.ready;
+      }
   }
 
   /** Somebody wants to hear of changes in an account, or besides of other programs' changes in one of its folders. */
@@ -290,6 +481,24 @@ export class OpenAccounts {
     watches?.moved(account, folder);
   }
 
+  /** The same in all folders, and for folders. */
+  async lookAtAll(id: AccountId): Promise<void> {
+    const mailboxes = await this.call(id, (account) => {
+      account.refreshTree();
+      return [...account.folders.keys()];
+    });
+    let since = this.#options.clock.now().getTime();
+    for (const mailbox of mailboxes) {
+      await this.call(id, (account) => {
+        const folder = account.folders.get(mailbox);
+        if (folder) this.look(account, folder);
+      });
+      if (this.#options.clock.now().getTime() - since < this.#turn) continue;
+      await others();
+      since = this.#options.clock.now().getTime();
+    }
+  }
+
   /** Where somebody listens and the system tells nothing, each command looks for itself, though not all the time. */
   glance(account: MaildirAccount, mailbox: MailboxId): void {
     const watches = this.#watches.get(account.id);
@@ -304,12 +513,12 @@ export class OpenAccounts {
   #watchTree(id: AccountId): FolderWatches {
     const { directory, clock } = this.#options;
     const watches = new FolderWatches({
-      account: () => this.get(id),
+      use: (work) => this.call(id, work),
       maildir: `${directory}/${accountDirectory(id)}/Maildir`,
       clock,
       notifier: this.#notifier,
-      look: (mailbox) => this.#lookAt(id, mailbox),
-      lookAtTree: () => this.#lookAtTree(id),
+      look: (mailbox) => void this.#lookAt(id, mailbox),
+      lookAtTree: () => void this.#lookAtTree(id),
     });
     this.#watches.set(id, watches);
     return watches;
@@ -338,21 +547,24 @@ export class OpenAccounts {
     const steps = account.indexer.run();
     try {
       await clock.sleep(INDEX_FOLLOWS, this.#closed.signal);
+      while (open.gate !== undefined) await open.gate;
       let since = clock.now().getTime();
       while (this.#open.get(account.id) === open && !steps.next().done) {
-        if (clock.now().getTime() - since < INDEX_TURN) continue;
+        if (clock.now().getTime() - since < this.#turn) continue;
         if (clock.now().getTime() - this.#intakeAt < INDEX_FOLLOWS)
           await clock.sleep(INDEX_FOLLOWS, this.#closed.signal);
         else if (clock.now().getTime() - this.#usedAt < GIVE_WAY)
           await clock.sleep(GIVE_WAY, this.#closed.signal);
-        else await new Promise((resolve) => setImmediate(resolve));
+        else await others();
+        while (open.gate !== undefined) await open.gate;
         since = clock.now().getTime();
       }
     } catch (error) {
       if (this.#closed.signal.aborted) return;
       account.log.error({ err: error }, 'messages cannot be indexed');
       account.indexer.giveUp();
-      if (isDamaged(error) && !open.mended && this.#open.get(account.id) === open) this.#mend(open, error);
+      if (isDamaged(error) && !open.mended && this.#open.get(account.id) === open)
+        await this.#mend(open, error);
     } finally {
       steps.return(undefined);
       open.indexing = false;
@@ -361,10 +573,11 @@ export class OpenAccounts {
     this.follow(account.id);
   }
 
-  #mend(open: Open, damage: unknown): void {
+  async #mend(open: Open, damage: unknown): Promise<void> {
     open.mended = true;
+    const { id } = open.account;
     try {
-      this.heal(open.account.id, damage);
+      await this.call(id, () => this.heal(id, damage));
     } catch (error) {
       open.account.log.error({ err: error }, 'mail index cannot be made anew');
     }
@@ -455,22 +668,28 @@ export class OpenAccounts {
     const { account } = open;
     try {
       await this.#options.clock.sleep(pause, this.#closed.signal);
+      while (open.gate !== undefined) await open.gate;
       while (account.behind && this.#open.get(account.id) === open) {
-        catchUp(account);
-        await new Promise((resolve) => setImmediate(resolve));
+        try {
+          this.#patiently(open, this.#turn, () => catchUp(account));
+        } catch (error) {
+          if (!(error instanceof NotNow)) throw error;
+          await error.ready;
+        }
+        await this.#others(open);
       }
       open.following = false;
     } catch (error) {
       if (this.#closed.signal.aborted) return;
       account.log.error({ err: error }, 'file names do not follow the flags');
-      if (isDamaged(error)) account.rebuild(error);
+      if (isDamaged(error)) await this.#mend(open, error);
       void this.#catchUp(open, TRY_AGAIN);
     }
   }
 
-  #lookAt(id: AccountId, mailbox: MailboxId): void {
+  async #lookAt(id: AccountId, mailbox: MailboxId): Promise<void> {
     try {
-      this.run(id, (account) => {
+      await this.call(id, (account) => {
         const folder = account.folders.get(mailbox);
         if (folder) this.look(account, folder);
       });
@@ -479,9 +698,9 @@ export class OpenAccounts {
     }
   }
 
-  #lookAtTree(id: AccountId): void {
+  async #lookAtTree(id: AccountId): Promise<void> {
     try {
-      this.run(id, (account) => account.refreshTree());
+      await this.call(id, (account) => account.refreshTree());
     } catch (error) {
       this.#options.log.error({ err: error, account: id }, 'cannot look at the folders of an account');
     }
@@ -498,17 +717,22 @@ export class OpenAccounts {
 
   /** What is written into a file that was deleted or replaced goes nowhere: the next use makes the index again. */
   #leaveLostIndexes(): void {
-    for (const [id, { busy, account }] of this.#open) {
-      if (busy > 0 || account.index.isInPlace()) continue;
-      account.log.error({}, 'mail index deleted or replaced while in use: it is made again from the Maildir');
-      this.#open.delete(id);
-      try {
-        while (account.behind) catchUp(account);
-      } catch (error) {
-        account.log.error({ err: error }, 'file names do not follow the flags');
-      }
-      account.index.giveUp();
+    for (const open of this.#open.values()) if (!open.account.index.isInPlace()) void this.#leave(open);
+  }
+
+  /** Who is in the middle of something begins anew (`inTurns`). */
+  async #leave(open: Open): Promise<void> {
+    const { account } = open;
+    while (open.gate !== undefined) await open.gate;
+    if (this.#open.get(account.id) !== open) return;
+    account.log.error({}, 'mail index deleted or replaced while in use: it is made again from the Maildir');
+    this.#open.delete(account.id);
+    try {
+      while (account.behind) catchUp(account);
+    } catch (error) {
+      account.log.error({ err: error }, 'file names do not follow the flags');
     }
+    account.index.giveUp();
   }
 
   #closeIdle(): void {
@@ -543,4 +767,13 @@ export class OpenAccounts {
       if (!this.#closed.signal.aborted) this.#options.log.error({ err: error }, 'store timer failed');
     }
   }
+}
+
+/** Throws why it could not be opened. */
+function reachable({ failure }: Open): void {
+  if (failure) throw failure.reason;
+}
+
+function isAtRest({ busy, account }: Open): boolean {
+  return busy === 0 && !account.behind;
 }

@@ -13,7 +13,6 @@ import { forgetDerived, type Index } from './index.ts';
 import { toCrlf } from './line-ends.ts';
 import { measure } from './measure.ts';
 import { type MessageRow, rowOf } from './message-row.ts';
-import { scanFolder } from './scan.ts';
 
 /** Reading messages: their bytes from the file, everything else worked out once and kept in the index. */
 
@@ -261,7 +260,7 @@ export function withFile<T>(
         throw new StoreError('expunged', 'This message cannot be read', error);
       }
       if (!isMissing(error)) throw error;
-      scanFolder(account, folder);
+      account.scan(folder);
     }
   }
   throw new StoreError('expunged', 'This message is gone');

@@ -10,6 +10,7 @@ import { FOLDER_FILE, readFolderFile } from './folder-file.ts';
 import { DERIVED } from './index.ts';
 import { recoverIntents } from './intents.ts';
 import { type MessageRow, rowsBetween } from './message-row.ts';
+import type { Steps } from './turns.ts';
 
 /**
  * Mends what check.ts finds. The tree is right about which messages there are, the index about their UIDs; a file whose
@@ -53,7 +54,8 @@ function readAgain({ index }: MaildirAccount, id: number): void {
   index.prepare('UPDATE indexed SET upto = min(upto, ? - 1) WHERE folder = ? >> 32').run(id, id);
 }
 
-export function* mendFolder(account: MaildirAccount, folder: Folder): Generator<null> {
+/** After it the folder must be read again, and its numbers mended. */
+export function* mendFolder(account: MaildirAccount, folder: Folder): Steps<void> {
   mendFolderFile(account, folder);
   mendNumbers(account, folder);
   for (let from = 1; ; ) {
@@ -65,10 +67,8 @@ export function* mendFolder(account: MaildirAccount, folder: Folder): Generator<
     from = last + 1;
     yield null;
   }
-  // Files without rows, rows without files, letters that changed.
+  // Files without rows, rows without files, letters that changed: the next look finds them.
   folder.dirty = true;
-  account.folder(folder.mailbox);
-  mendNumbers(account, folder);
 }
 
 function mendFolderFile(account: MaildirAccount, folder: Folder): void {
@@ -90,7 +90,7 @@ function mendFolderFile(account: MaildirAccount, folder: Folder): void {
 }
 
 /** Counters, and numbers above all that are in use. */
-function mendNumbers(account: MaildirAccount, folder: Folder): void {
+export function mendNumbers(account: MaildirAccount, folder: Folder): void {
   const { index } = account;
   const ids = [folder.firstId, folder.lastId];
   const [total = 0, size = 0, unseen = 0] =

@@ -1,4 +1,4 @@
-import { lstatSync, readdirSync, renameSync, type Stats } from 'node:fs';
+import { lstatSync, readdirSync, renameSync } from 'node:fs';
 import { type Packable, pack } from '../packed-messages.ts';
 import type { MaildirAccount } from './account.ts';
 import {
@@ -25,6 +25,7 @@ import { bitsOfInfo, infoOf, SEEN } from './flags.ts';
 import { CUR, type Folder, NEW, type Place } from './folder.ts';
 import { measure, measuringBuffer } from './measure.ts';
 import { insertRow, type MessageRow, rowOf, rowsOf } from './message-row.ts';
+import type { Steps } from './turns.ts';
 
 /**
  * Brings the index and a folder's new/ and cur/ together: the tree is right about which messages there are and about
@@ -36,6 +37,15 @@ import { insertRow, type MessageRow, rowOf, rowsOf } from './message-row.ts';
 
 /** Bigger twins are not compared but kept, both. */
 const MAX_COMPARED = 64 * 1024 * 1024;
+/** Files between two steps: looked at, or read and renamed. */
+const LOOKS = 100;
+const READS = 20;
+/** Known files, and names of a directory, between two steps. */
+const NAMES = 2000;
+/** Strangers that get their names together: these are durable before the first of them is in the index. */
+const CHUNK = 2000;
+/** Messages that come, change or go in one commit. */
+const COMMIT = 250;
 
 interface Found {
   readonly base: string;
@@ -43,21 +53,28 @@ interface Found {
   readonly info: string | null;
 }
 
-/** A file that the index does not know. */
+/** A file that the index does not know. Of a million there are as many, so what its name says is not kept. */
 interface Stranger extends Found {
-  readonly name: BaseName;
-  readonly stats: Pick<Stats, 'size' | 'mtimeMs' | 'ctimeMs'>;
+  readonly size: number;
+  readonly mtimeMs: number;
+  readonly ctimeMs: number;
+  /** When it came, says its name. */
+  readonly seconds: number;
   /** Its own, from its name; 0 when it needs one. */
   uid: number;
 }
 
-export function scanFolder(account: MaildirAccount, folder: Folder): void {
+/**
+ * Nobody else may use the account between two steps. What has been committed when it is given up, or fails, stays; the
+ * next scan goes on from there.
+ */
+export function* scanning(account: MaildirAccount, folder: Folder): Steps<void> {
   account.noteTimes(folder);
   folder.dirty = false;
   folder.certain = false;
-  let { rows, found } = compare(account, folder);
+  let { rows, found } = yield* comparing(account, folder);
   // A name that changed while we read the directory may have been in neither half of it: look twice before believing.
-  if (rows.length > 0) ({ rows, found } = compare(account, folder));
+  if (rows.length > 0) ({ rows, found } = yield* comparing(account, folder));
   const gone: MessageRow[] = [];
   const changed: { row: MessageRow; now: Found }[] = [];
   for (const row of rows) {
@@ -66,44 +83,76 @@ export function scanFolder(account: MaildirAccount, folder: Folder): void {
     else changed.push({ row, now });
     found.delete(row.base);
   }
-  const strangers = settleStrangers(account, folder, found);
-  if (gone.length + changed.length + strangers.length === 0) return;
-
-  for (const { uid } of strangers) folder.uidNext = Math.max(folder.uidNext, uid + 1);
+  if (gone.length + changed.length + found.size === 0) return;
+  const commit = (work: () => void): void => {
+    account.reserve(folder, { uids: 0 });
+    account.write('later', [folder], work);
+  };
   try {
-    account.reserve(folder, { uids: strangers.filter(({ uid }) => uid === 0).length });
-    const named = nameStrangers(account, folder, strangers);
-    account.write('later', [folder], () => {
-      if (gone.length > 0) bury(account, folder, gone);
-      if (changed.length > 0) merge(account, folder, changed);
-      if (named.length > 0) add(account, folder, named);
-    });
+    for (const some of chunks(gone, COMMIT)) {
+      commit(() => bury(account, folder, some));
+      yield null;
+    }
+    for (const some of chunks(changed, COMMIT)) {
+      commit(() => merge(account, folder, some));
+      yield null;
+    }
+    const strangers = yield* settlingStrangers(account, folder, found);
+    found.clear();
+    for (const { uid } of strangers) folder.uidNext = Math.max(folder.uidNext, uid + 1);
+    for (const some of chunks(strangers, CHUNK)) {
+      account.reserve(folder, { uids: some.filter(({ uid }) => uid === 0).length });
+      const named = yield* naming(account, folder, some);
+      for (const few of chunks(named, COMMIT)) {
+        commit(() => add(account, folder, few));
+        yield null;
+      }
+    }
   } catch (error) {
     folder.dirty = true;
     throw error;
   }
 }
 
+function* chunks<T>(all: readonly T[], size: number): Generator<T[]> {
+  for (let at = 0; at < all.length; at += size) yield all.slice(at, at + size);
+}
+
 /** What does not fit: rows without their file, and files, by their name without letters, without their row. */
-function compare(account: MaildirAccount, folder: Folder): { rows: MessageRow[]; found: Map<string, Found> } {
+function* comparing(
+  account: MaildirAccount,
+  folder: Folder,
+): Steps<{ rows: MessageRow[]; found: Map<string, Found> }> {
   const visible = (place: Place): Set<string> =>
     new Set(namesIn(account, folder, place).filter((name) => !name.startsWith('.')));
-  const names: readonly [inNew: Set<string>, inCur: Set<string>] = [visible(NEW), visible(CUR)];
+  const inNew = visible(NEW);
+  yield null;
+  const inCur = visible(CUR);
+  const names: readonly [inNew: Set<string>, inCur: Set<string>] = [inNew, inCur];
   const unmatched: number[] = [];
   const known = account.index.prepare<[number, Place, string | null, string]>(
-    'SELECT id, place, info, base FROM messages WHERE id BETWEEN ? AND ?',
+    `SELECT id, place, info, base FROM messages WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ${NAMES}`,
   );
-  const all = known.all(folder.firstId, folder.lastId);
-  // What a damaged index has for a place may be neither.
-  for (const [id, place, info, base] of all)
-    if (!names[place]?.delete(joinName(base, info))) unmatched.push(folder.uidOf(id));
+  let isEmpty = true;
+  for (let from = folder.firstId; ; yield null) {
+    const some = known.all(from, folder.lastId);
+    // What a damaged index has for a place may be neither.
+    for (const [id, place, info, base] of some)
+      if (!names[place]?.delete(joinName(base, info))) unmatched.push(folder.uidOf(id));
+    const last = some.at(-1);
+    if (!last) break;
+    isEmpty = false;
+    from = last[0] + 1;
+  }
   const rows = rowsOf(account.index, folder, unmatched);
   const moved = new Set(rows.map(({ base }) => base));
   const found = new Map<string, Found>();
+  let count = 0;
   for (const place of [NEW, CUR] as const)
     for (const name of names[place]) {
+      if (++count % NAMES === 0) yield null;
       const file: Found = { ...splitName(name), place };
-      const row = all.length === 0 || moved.has(file.base) ? undefined : matched(account, folder, file.base);
+      const row = isEmpty || moved.has(file.base) ? undefined : matched(account, folder, file.base);
       const twin = found.get(file.base) ?? row;
       if (row && twin === row && !isSameMessage(account, folder, file, row)) {
         // The name of a message that is still where it was.
@@ -176,7 +225,11 @@ function settleTwins(account: MaildirAccount, folder: Folder, one: Found, other:
 }
 
 /** Which of the unknown files are messages, in the order in which they get UIDs. */
-function settleStrangers(account: MaildirAccount, folder: Folder, found: Map<string, Found>): Stranger[] {
+function* settlingStrangers(
+  account: MaildirAccount,
+  folder: Folder,
+  found: Map<string, Found>,
+): Steps<Stranger[]> {
   if (found.size === 0) return [];
   const removals = account.index.prepare<[string]>('SELECT base FROM removals WHERE id BETWEEN ? AND ?');
   for (const [base] of removals.all(folder.firstId, folder.lastId)) {
@@ -184,37 +237,40 @@ function settleStrangers(account: MaildirAccount, folder: Folder, found: Map<str
     if (file) unlinkIfThere(account.fileOf(folder, file));
     found.delete(base);
   }
+  const strangers: Stranger[] = [];
+  let count = 0;
+  for (const { base, place, info } of found.values()) {
+    if (++count % LOOKS === 0) yield null;
+    // A link would lead out of the tree, to what this mailbox's owner may not read.
+    const stats = lstatSync(account.fileOf(folder, { base, place, info }), { throwIfNoEntry: false });
+    if (!stats?.isFile()) continue;
+    const { uid, size: said, seconds } = parseBase(base);
+    const { size, mtimeMs, ctimeMs } = stats;
+    if (size === 0 && uid && said !== 0) {
+      // Its bytes were lost in a power cut, so nobody was told that it was delivered: the queue still has it.
+      account.log.warn({ mailbox: folder.path, file: base }, 'empty message file removed');
+      unlinkIfThere(account.fileOf(folder, { base, place, info }));
+      continue;
+    }
+    const own = uid?.validity === folder.uidValidity ? uid.uid : 0;
+    strangers.push({ base, place, info, size, mtimeMs, ctimeMs, seconds, uid: own });
+  }
+  yield null;
+  // Of two with one UID the first by name keeps it.
+  strangers.sort((a, b) => a.uid - b.uid || (a.base < b.base ? -1 : 1));
+  yield null;
   const taken = account.index.prepare<[number]>(
     'SELECT 1 FROM messages WHERE id = ? UNION ALL SELECT 1 FROM tombstones WHERE id = ?',
   );
-  const strangers: Stranger[] = [];
-  for (const file of found.values()) {
-    // A link would lead out of the tree, to what this mailbox's owner may not read.
-    const stats = lstatSync(account.fileOf(folder, file), { throwIfNoEntry: false });
-    if (!stats?.isFile()) continue;
-    const name = parseBase(file.base);
-    const { size, mtimeMs, ctimeMs } = stats;
-    if (size === 0 && name.uid && name.size !== 0) {
-      // Its bytes were lost in a power cut, so nobody was told that it was delivered: the queue still has it.
-      account.log.warn({ mailbox: folder.path, file: file.base }, 'empty message file removed');
-      unlinkIfThere(account.fileOf(folder, file));
-      continue;
-    }
-    const { base, place, info } = file;
-    const uid = name.uid?.validity === folder.uidValidity ? name.uid.uid : 0;
-    strangers.push({ base, place, info, name, stats: { size, mtimeMs, ctimeMs }, uid });
-  }
-  // Of two with one UID the first by name keeps it.
-  strangers.sort((a, b) => a.uid - b.uid || (a.base < b.base ? -1 : 1));
   let previous = 0;
   for (const stranger of strangers) {
+    if (++count % NAMES === 0) yield null;
     const { uid } = stranger;
     const free = uid < folder.uidMark && uid !== previous;
     if (!free || (uid > 0 && taken.get(folder.id(uid), folder.id(uid)))) stranger.uid = 0;
     previous = uid;
   }
-  const arrived = (a: Stranger, b: Stranger): number =>
-    a.name.seconds - b.name.seconds || (a.base < b.base ? -1 : 1);
+  const arrived = (a: Stranger, b: Stranger): number => a.seconds - b.seconds || (a.base < b.base ? -1 : 1);
   return [
     ...strangers.filter(({ uid }) => uid > 0),
     ...strangers.filter(({ uid }) => uid === 0).sort(arrived),
@@ -234,25 +290,28 @@ function shortInfo(info: string | null): string | null {
 
 type Named = Omit<MessageRow, 'id' | 'modSeq'> & { readonly name: BaseName; readonly onDisk: number };
 
-/** Renames those whose name does not say all that a rebuilt index would need. */
-function nameStrangers(account: MaildirAccount, folder: Folder, strangers: readonly Stranger[]): Named[] {
+/** Renames those whose name does not say all that a rebuilt index would need; durable when it returns. */
+function* naming(account: MaildirAccount, folder: Folder, strangers: readonly Stranger[]): Steps<Named[]> {
   const named: Named[] = [];
   const renamed = new Set<Place>();
   const buffer = measuringBuffer();
+  let count = 0;
   for (const stranger of strangers) {
-    const { name, stats, place } = stranger;
-    const crlfSize = crlfSizeOf(account, folder, stranger, buffer);
+    if (++count % READS === 0) yield null;
+    const { place, size, mtimeMs, ctimeMs } = stranger;
+    const name = parseBase(stranger.base);
+    const crlfSize = crlfSizeOf(account, folder, stranger, name, buffer);
     if (crlfSize === undefined) continue;
     let { base, uid } = stranger;
     let { unique } = name;
     const info = shortInfo(stranger.info);
-    const known = uid > 0 && name.size === stats.size && name.crlfSize === crlfSize;
+    const known = uid > 0 && name.size === size && name.crlfSize === crlfSize;
     if (!known || info !== stranger.info) {
       if (uid === 0) uid = folder.uidNext++;
-      const fields = { size: stats.size, crlfSize, validity: folder.uidValidity, uid, email: name.email };
+      const fields = { size, crlfSize, validity: folder.uidValidity, uid, email: name.email };
       base = withFields(stranger.base, fields, name);
       if (Buffer.byteLength(joinName(base, info)) > MAX_NAME - 32) {
-        unique = account.names.next(stats.mtimeMs);
+        unique = account.names.next(mtimeMs);
         base = composeBase(unique, fields);
       }
       try {
@@ -267,17 +326,17 @@ function nameStrangers(account: MaildirAccount, folder: Folder, strangers: reado
     named.push({
       uid,
       flags: bitsOfInfo(info, folder.keywords),
-      internalDate: printable(stats.mtimeMs),
-      savedDate: printable(name.seconds > 0 ? name.seconds * 1000 : stats.ctimeMs),
+      internalDate: printable(mtimeMs),
+      savedDate: printable(name.seconds > 0 ? name.seconds * 1000 : ctimeMs),
       size: crlfSize,
       emailHigh: email.high,
       emailLow: email.low,
       place,
-      lf: crlfSize === stats.size ? 0 : 1,
+      lf: crlfSize === size ? 0 : 1,
       info,
       base,
       name,
-      onDisk: stats.size,
+      onDisk: size,
     });
   }
   for (const place of renamed) syncDirectory(account.placeOf(folder, place));
@@ -298,14 +357,14 @@ function crlfSizeOf(
   account: MaildirAccount,
   folder: Folder,
   stranger: Stranger,
+  { size: said, crlfSize }: BaseName,
   buffer: Buffer,
 ): number | undefined {
-  const { stats, uid } = stranger;
-  const { size: said, crlfSize } = stranger.name;
-  if (uid > 0 && said === stats.size && crlfSize !== null && crlfSize >= said && crlfSize <= said * 2)
+  const { size, uid } = stranger;
+  if (uid > 0 && said === size && crlfSize !== null && crlfSize >= said && crlfSize <= said * 2)
     return crlfSize;
   try {
-    return measure(account.fileOf(folder, stranger), buffer, stats.size).crlfSize;
+    return measure(account.fileOf(folder, stranger), buffer, size).crlfSize;
   } catch (error) {
     if (isMissing(error) || error instanceof NotRegular) return undefined;
     if (!['EACCES', 'EPERM', 'EIO'].includes(codeOf(error) ?? '')) throw error;

@@ -9,6 +9,7 @@ import { PLACES } from '../folder.ts';
 import { readFolderFile, writeFolderFile } from '../folder-file.ts';
 import { measure, measuringBuffer } from '../measure.ts';
 import { makeParts } from '../tree.ts';
+import type { Steps } from '../turns.ts';
 import type { DovecotFolder } from './dovecot-tree.ts';
 import { adoptedBase, Listed } from './identify.ts';
 import { keywordsOf, readUidlist } from './inspect.ts';
@@ -202,7 +203,7 @@ export function* writingUidlist(
   directory: string,
   header: Pick<Uidlist, 'uidValidity' | 'uidNext' | 'fields'>,
   entries: Iterable<UidlistEntry>,
-): Generator<void> {
+): Steps<void> {
   const temporary = `${directory}/${UIDLIST_FILE}.facteur`;
   const fd = openSync(temporary, 'w', FILE_MODE);
   let done = false;
@@ -213,7 +214,7 @@ export function* writingUidlist(
       if (text.length < WRITE) continue;
       writeAll(fd, Buffer.from(text));
       text = '';
-      yield;
+      yield null;
     }
     writeAll(fd, Buffer.from(text));
     fdatasyncSync(fd);

@@ -7,6 +7,7 @@ import { parseBase } from '../file-name.ts';
 import type { Folder } from '../folder.ts';
 import { type KeptUidl, readKeptUidls } from '../kept-uidls.ts';
 import { writeSubscriptions } from '../subscriptions.ts';
+import { finish, type Steps } from '../turns.ts';
 import { writingUidlist } from './adopt-folder.ts';
 import { formatKeywords, KEYWORDS_FILE } from './keywords.ts';
 import { baseOf, openUidlist, readLines, UIDLIST_FILE, type UidlistEntry } from './uidlist.ts';
@@ -42,18 +43,18 @@ export interface Released {
 /** Rows read at a time; after each piece others may have their turn. */
 const PIECE = 500;
 
-export function* releasing(account: MaildirAccount, options: ReleaseOptions): Generator<void, Released> {
+export function* releasing(account: MaildirAccount, options: ReleaseOptions): Steps<Released> {
   const written = new Map<Folder, Written>();
   for (const folder of [...account.byPath.values()]) {
     written.set(folder, yield* releaseFolder(account, folder, options));
-    yield;
+    yield null;
   }
   // What changed while others had their turn is written again, now without them.
   while (account.behind) catchUp(account);
   for (const folder of account.byPath.values()) {
     const before = written.get(folder);
     if (before?.modSeq !== folder.modSeq || before.uidNext !== folder.uidNext || before.dir !== folder.dir)
-      written.set(folder, run(releaseFolder(account, folder, options)));
+      written.set(folder, finish(releaseFolder(account, folder, options)));
   }
   const folders = [...account.byPath.values()];
   const highest = folders.reduce(
@@ -83,11 +84,7 @@ interface Written {
   readonly removed: number;
 }
 
-function* releaseFolder(
-  account: MaildirAccount,
-  folder: Folder,
-  options: ReleaseOptions,
-): Generator<void, Written> {
+function* releaseFolder(account: MaildirAccount, folder: Folder, options: ReleaseOptions): Steps<Written> {
   const { dir, modSeq, uidNext, uidValidity } = folder;
   const directory = account.directoryOf(folder);
   const target = controlOf(folder, directory, options.control);
@@ -103,13 +100,6 @@ function* releaseFolder(
   for (const name of readdirSync(directory))
     if (/^dovecot\.(list\.)?index/.test(name) && unlinkIfThere(`${directory}/${name}`)) removed++;
   return { dir, modSeq, uidNext, messages, removed };
-}
-
-function run<T>(work: Generator<void, T>): T {
-  for (;;) {
-    const { value, done } = work.next();
-    if (done) return value;
-  }
 }
 
 function controlOf({ dir }: Folder, directory: string, control: string | null): string {

@@ -1,0 +1,64 @@
+import fs from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { AccountId } from '../../src/directory/directory.ts';
+import { alice, maildirStore, message, temporaryDirectory } from './surroundings.ts';
+
+/** A disk that takes its time: who waits for it, and who does not. */
+
+const { fdatasync } = fs;
+let base: ReturnType<typeof temporaryDirectory>;
+let release: () => void;
+/** Somebody waits for the disk. */
+let asked: Promise<void>;
+
+beforeEach(() => {
+  base = temporaryDirectory();
+  const released = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  asked = new Promise((resolve) => {
+    fs.fdatasync = ((fd: number, done: (error: Error | null) => void) => {
+      resolve();
+      void released.then(() => fdatasync(fd, done));
+    }) as typeof fs.fdatasync;
+  });
+  syncBuiltinESMExports();
+});
+afterEach(() => {
+  fs.fdatasync = fdatasync;
+  syncBuiltinESMExports();
+  base.remove();
+});
+
+test('while messages wait for the disk, nobody sees them and other accounts are served', async () => {
+  const store = maildirStore(base.path);
+  const hers = await store.account(alice);
+  const his = await store.account('bob@example.org' as AccountId);
+  const inbox = (await hers.mailbox('INBOX'))?.id ?? '';
+  const options = { flags: [], internalDate: 0 };
+  const answered: string[] = [];
+  const appended = ['one', 'two'].map((text) =>
+    hers.appendTo('INBOX', message(text), options).then(({ uid }) => answered.push(`appended ${uid}`)),
+  );
+  await asked;
+  const looked = hers.uids(inbox as never).then((uids) => answered.push(`seen ${[...uids].join()}`));
+  expect((await his.mailboxes()).length).toBeGreaterThan(0);
+  expect(answered).toEqual([]);
+  release();
+  await Promise.all([...appended, looked]);
+  expect(answered.toSorted()).toEqual(['appended 1', 'appended 2', 'seen 1,2']);
+  await store.close();
+});
+
+test('closing waits for the messages that wait for the disk', async () => {
+  const store = maildirStore(base.path);
+  const hers = await store.account(alice);
+  const options = { flags: [], internalDate: 0 };
+  const appended = ['one', 'two'].map((text) => hers.appendTo('INBOX', message(text), options));
+  await asked;
+  const closed = store.close();
+  release();
+  expect((await Promise.all(appended)).map(({ uid }) => uid)).toEqual([1, 2]);
+  await closed;
+});
