@@ -112,6 +112,8 @@ export function storeService(options: OpenAccountsOptions): {
   let flushed = 0;
   /** Batches that wait for the disk. */
   const underWay = new Set<Promise<void>>();
+  /** What arrives for an account that is shut. */
+  const heldBack = new Map<AccountId, Waiting[]>();
 
   const on = <T>(
     to: To & { readonly mailbox?: MailboxId | null },
@@ -200,11 +202,16 @@ export function storeService(options: OpenAccountsOptions): {
     const waiters: Waiting[] = [];
     for (const waiter of batch) {
       const { account: id, ...rest } = waiter.incoming;
+      const before = heldBack.get(id);
+      if (before) {
+        before.push(waiter);
+        continue;
+      }
       try {
         arrivals.push({ ...rest, account: accounts.run(id, (open) => ready(open, rest)) });
         waiters.push(waiter);
       } catch (error) {
-        if (error instanceof NotNow) error.ready.then(() => comeAgain(waiter), waiter.reject);
+        if (error instanceof NotNow) holdBack(waiter, error.ready);
         else waiter.reject(error);
       }
     }
@@ -234,9 +241,22 @@ export function storeService(options: OpenAccountsOptions): {
     underWay.add(work);
   };
 
-  const comeAgain = (waiter: Waiting): void => {
-    waiting.push(waiter);
-    flushNow();
+  /** With those that come after it for the same account, so that they keep their order. */
+  const holdBack = (first: Waiting, ready: Promise<unknown>): void => {
+    const { account } = first.incoming;
+    const waiters = [first];
+    heldBack.set(account, waiters);
+    ready.then(
+      () => {
+        heldBack.delete(account);
+        waiting = [...waiters, ...waiting];
+        flushNow();
+      },
+      (error: unknown) => {
+        heldBack.delete(account);
+        for (const { reject } of waiters) reject(error);
+      },
+    );
   };
 
   /** What has to be read from disk before something can arrive; then that takes no time. */
@@ -535,7 +555,7 @@ export function storeService(options: OpenAccountsOptions): {
     service,
     async close() {
       if (waiting.length > 0) flushNow();
-      while (waiting.length > 0 || underWay.size > 0)
+      while (waiting.length + underWay.size + heldBack.size > 0)
         await (underWay.size > 0 ? Promise.race(underWay) : new Promise((resolve) => setImmediate(resolve)));
       await accounts.close();
     },

@@ -51,6 +51,24 @@ test('while messages wait for the disk, nobody sees them and other accounts are 
   await store.close();
 });
 
+test('what arrives meanwhile for the same account comes in the order in which it was sent', async () => {
+  const store = maildirStore(base.path);
+  const hers = await store.account(alice);
+  const options = { flags: [], internalDate: 0 };
+  const append = (text: string): Promise<number> =>
+    hers.appendTo('INBOX', message(text), options).then(({ uid }) => uid);
+  const first = [append('one'), append('two')];
+  await asked;
+  const later: Promise<number>[] = [];
+  for (let round = 0; round < 5; round++) {
+    for (let at = 0; at < 3; at++) later.push(append(`later ${round} ${at}`));
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  release();
+  expect(await Promise.all([...first, ...later])).toEqual(Array.from({ length: 17 }, (_, at) => at + 1));
+  await store.close();
+});
+
 test('closing waits for the messages that wait for the disk', async () => {
   const store = maildirStore(base.path);
   const hers = await store.account(alice);
