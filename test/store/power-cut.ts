@@ -157,7 +157,8 @@ export class World {
   #clock: PatientClock;
   #sessions: readonly AccountStore[] = [];
   #number = 0;
-  #busy = new Set<number>();
+  /** Tokens: of two changes of one message at the same time nobody could tell what belongs to which. */
+  #busy = new Set<string>();
   #closed = new Set<MailboxId>();
 
   constructor(options: WorldOptions, random: () => number, mark: (mark: Mark) => void) {
@@ -231,16 +232,16 @@ export class World {
     if (!box) return undefined;
     const [id, { path }] = box;
     const free = [...known.instances.values()].filter(
-      (instance) => !this.#busy.has(instance.number) && !this.#closed.has(instance.box),
+      (instance) => !this.#busy.has(instance.token) && !this.#closed.has(instance.box),
     );
     const first = this.#pick(free);
     const some = (): number[] => {
       const many = free.filter(
         (instance) => instance.box === first?.box && (instance === first || this.#random() < 0.5),
       );
-      const targets = many.slice(0, 4).map(({ number }) => number);
-      for (const number of targets) this.#busy.add(number);
-      return targets;
+      const targets = many.slice(0, 4);
+      for (const { token } of targets) this.#busy.add(token);
+      return targets.map(({ number }) => number);
     };
     const token = `t${this.#number}-${this.#below(1e6)}`;
     const dice = this.#random();
