@@ -16,6 +16,7 @@ import { fetchItems } from '../fetch/index.ts';
 import type { FetchAttribute, FetchItem, Literal } from '../fetch/item.ts';
 import { FetchedMessage, type Loaded, type Mailbox } from '../fetched-message.ts';
 import type { Parser } from '../parser.ts';
+import { type PartialRange, parsePartialRange, partOfRanges } from '../partial-range.ts';
 import { tellVanished } from '../qresync.ts';
 import { normalise, type SequenceSet } from '../sequence-set.ts';
 
@@ -52,14 +53,18 @@ interface Arguments {
   readonly changedSince: ModSeq | null;
   /** Where VANISHED stands in the command. */
   readonly vanishedAt: number | null;
+  readonly partial: PartialRange | null;
 }
 
-/** FETCH and UID FETCH (RFC 9051 6.4.5), with CHANGEDSINCE and VANISHED (RFC 7162 3.1.4.1, 3.2.6). */
+/**
+ * FETCH and UID FETCH (RFC 9051 6.4.5), with CHANGEDSINCE and VANISHED (RFC 7162 3.1.4.1, 3.2.6) and PARTIAL
+ * (RFC 9394 3.3).
+ */
 export const fetch: Command = command({
   name: 'FETCH',
   states: ['selected'],
   uid: 'also',
-  capability: ['CONDSTORE', 'QRESYNC'],
+  capability: ['CONDSTORE', 'QRESYNC', 'PARTIAL'],
   expunges: 'held',
   parse,
 
@@ -68,10 +73,12 @@ export const fetch: Command = command({
     const { changedSince } = args;
     if (args.vanishedAt !== null && !session.enabled.has('QRESYNC'))
       throw new ImapBad('ENABLE QRESYNC comes first', args.vanishedAt);
-    const ranges = selected.resolve(args.set, args.by);
+    const inSet = selected.resolve(args.set, args.by);
+    // First the stretch, then what changed in it (RFC 9394 3.4).
+    const ranges = args.partial ? partOfRanges(selected, inSet, args.partial) : inSet;
     if (changedSince !== null || args.items.some((item) => item.condstore)) session.enableCondstore();
     if (args.vanishedAt !== null && changedSince !== null) {
-      const asked = args.set.ranges === '$' ? ranges : normalise(args.set.ranges, selected.lastUid);
+      const asked = args.set.ranges === '$' ? inSet : normalise(args.set.ranges, selected.lastUid);
       await tellVanished(session, asked, changedSince);
     }
     if (ranges.length === 0) return undefined;
@@ -97,12 +104,14 @@ function parse(p: Parser): Arguments {
   if (items.length > MAX_ITEMS) p.fail('Too many items', at);
   let changedSince: ModSeq | null = null;
   let vanishedAt: number | null = null;
+  let partial: PartialRange | null = null;
   if (!p.atEnd)
     p.sp().list((modifier) => {
       const where = modifier.at;
       const name = modifier.keyword();
       if (name === 'CHANGEDSINCE') changedSince = modifier.sp().number64() as ModSeq;
       else if (name === 'VANISHED' && p.uid) vanishedAt = where;
+      else if (name === 'PARTIAL' && p.uid && !partial) partial = parsePartialRange(modifier.sp());
       else modifier.fail('No such modifier here', where);
     });
   if (vanishedAt !== null && changedSince === null) p.fail('VANISHED needs CHANGEDSINCE', vanishedAt);
@@ -110,7 +119,7 @@ function parse(p: Parser): Arguments {
   // UID FETCH tells the UID, CHANGEDSINCE the MODSEQ, asked for or not (RFC 9051 6.4.9, RFC 7162 3.1.4.1).
   if (p.uid && !names.has('UID')) items.unshift(named('UID', p));
   if (changedSince !== null && !names.has('MODSEQ')) items.push(named('MODSEQ', p));
-  return { set, by: p.uid ? 'uid' : 'sequence', items, changedSince, vanishedAt };
+  return { set, by: p.uid ? 'uid' : 'sequence', items, changedSince, vanishedAt, partial };
 }
 
 function macro(p: Parser): Wanted[] | undefined {

@@ -1,7 +1,9 @@
 import type { SortBy, SortKey } from '../../message/sort.ts';
-import { type Command, command, type Ok } from '../command.ts';
+import type { Uid } from '../../store/store.ts';
+import { type Command, command, type ImapSession, type Ok } from '../command.ts';
 import type { Parser } from '../parser.ts';
 import { parseCharsetAndProgram, type SearchProgram } from '../search-program.ts';
+import { forget, highestModSeq, parseReturned, type Returned, tellResults } from '../search-results.ts';
 
 const KEYS: ReadonlyMap<string, SortBy> = new Map([
   ['ARRIVAL', 'arrival'],
@@ -21,44 +23,43 @@ const CHUNK = 4000;
 
 interface Arguments {
   readonly by: 'uid' | 'sequence';
+  /** RETURN (…); null is the old form of the answer. */
+  readonly returned: Returned | null;
   readonly keys: readonly SortKey[];
   readonly program: SearchProgram;
 }
 
-/** SORT and UID SORT (RFC 5256 3), by display names too (RFC 5957). */
+/** SORT and UID SORT (RFC 5256 3), by display names too (RFC 5957), with RETURN (RFC 5267 3). */
 export const sort: Command = command({
   name: 'SORT',
   states: ['selected'],
   uid: 'also',
-  capability: ['SORT', 'SORT=DISPLAY'],
+  capability: ['SORT', 'SORT=DISPLAY', 'ESORT'],
   expunges: 'held',
   parse,
 
-  async run(session, { by, keys, program }): Promise<Ok | undefined> {
-    const { selected, store, out } = session;
-    if (program.modSeq) session.enableCondstore();
-    const criteria = await program.criterion(session);
-    const found = selected.exists === 0 ? [] : await store.sort(selected.id, criteria, keys);
-    const numbers = found.flatMap((uid) => {
-      const sequence = selected.sequenceOf(uid);
-      // Only what the client has been told of.
-      return sequence === 0 ? [] : by === 'uid' ? uid : sequence;
-    });
-    out.add('* SORT');
-    for (let at = 0; at < numbers.length; at += CHUNK) {
-      out.add(` ${numbers.slice(at, at + CHUNK).join(' ')}`);
-      if (out.full) await out.flush();
+  async run(session, { by, returned, keys, program }): Promise<Ok | undefined> {
+    const { modSeq, sequences } = program;
+    if (modSeq) session.enableCondstore();
+    let uids: readonly Uid[];
+    try {
+      uids = await sorted(session, program, keys);
+    } catch (error) {
+      forget(session, returned);
+      throw error;
     }
-    out.add('\r\n');
-    return program.sequences || by === 'sequence' ? { expunges: 'later' } : undefined;
+    if (returned) await tellResults(session, { by, returned, modSeq }, uids);
+    else await plain(session, by, modSeq, uids);
+    return sequences || by === 'sequence' ? { expunges: 'later' } : undefined;
   },
 });
 
 function parse(p: Parser): Arguments {
-  const at = p.sp().at;
+  const returned = parseReturned(p.sp());
+  const at = p.at;
   const keys = p.list(sortKey);
   if (keys.length > MAX_KEYS) p.fail('Too many sort keys', at);
-  return { by: p.uid ? 'uid' : 'sequence', keys, program: parseCharsetAndProgram(p.sp()) };
+  return { by: p.uid ? 'uid' : 'sequence', returned, keys, program: parseCharsetAndProgram(p.sp()) };
 }
 
 function sortKey(p: Parser): SortKey {
@@ -70,4 +71,36 @@ function sortKey(p: Parser): SortKey {
   const at = p.at;
   const by = KEYS.get(p.keyword());
   return by ? { by, order } : p.fail('No such sort key', at);
+}
+
+/** In their order, and only what the client has been told of. */
+async function sorted(
+  session: ImapSession,
+  { criterion }: SearchProgram,
+  keys: readonly SortKey[],
+): Promise<readonly Uid[]> {
+  const { selected, store } = session;
+  const criteria = await criterion(session);
+  if (selected.exists === 0) return [];
+  const found = await store.sort(selected.id, criteria, keys);
+  return found.filter((uid) => selected.sequenceOf(uid) > 0);
+}
+
+async function plain(
+  session: ImapSession,
+  by: Arguments['by'],
+  modSeq: boolean,
+  uids: readonly Uid[],
+): Promise<void> {
+  const { out, selected } = session;
+  const numbers = by === 'uid' ? uids : uids.map((uid) => selected.sequenceOf(uid));
+  // What may fail comes before the first byte.
+  const highest = modSeq && uids.length > 0 ? ` (MODSEQ ${await highestModSeq(session, uids)})` : '';
+  out.add('* SORT');
+  for (let at = 0; at < numbers.length; at += CHUNK) {
+    out.add(` ${numbers.slice(at, at + CHUNK).join(' ')}`);
+    if (out.full) await out.flush();
+  }
+  // RFC 7162 3.1.9.
+  out.add(`${highest}\r\n`);
 }

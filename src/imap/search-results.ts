@@ -1,0 +1,116 @@
+import type { ModSeq, Uid } from '../store/store.ts';
+import type { ImapSession } from './command.ts';
+import type { Parser } from './parser.ts';
+import { type PartialRange, parsePartialRange, partOf } from './partial-range.ts';
+import { string } from './response.ts';
+import { formatSet } from './sequence-set.ts';
+
+/** RETURN (…) of SEARCH and SORT and the ESEARCH response to it (RFC 4731, 5182, 5267, 9394). */
+
+const OPTIONS = ['MIN', 'MAX', 'ALL', 'COUNT', 'SAVE'] as const;
+type Option = (typeof OPTIONS)[number];
+
+export interface Returned {
+  readonly options: ReadonlySet<Option>;
+  readonly partial: PartialRange | null;
+}
+
+/** IMAP4rev2's answer when nothing is asked for (RFC 9051 6.4.4), and that to `RETURN ()`. */
+export const RETURN_ALL: Returned = { options: new Set<Option>(['ALL']), partial: null };
+
+/** `RETURN (…) ` where it stands; null is the old form of the answer. */
+export function parseReturned(p: Parser): Returned | null {
+  if (!p.isWord('RETURN')) return null;
+  const options = new Set<Option>();
+  let partial: PartialRange | null = null;
+  const asked = p
+    .take('RETURN')
+    .sp()
+    .list((item) => {
+      const at = item.at;
+      const name = item.keyword();
+      if (name === 'PARTIAL') {
+        if (partial) item.fail('One PARTIAL is enough', at);
+        partial = parsePartialRange(item.sp());
+      } else options.add(OPTIONS.find((option) => option === name) ?? item.fail('No such result option', at));
+      // RFC 9394 3.1: one PARTIAL, one ALL, or neither.
+      if (partial && options.has('ALL')) item.fail('PARTIAL and ALL exclude each other', at);
+    }, 'empty');
+  p.sp();
+  return asked.length === 0 ? RETURN_ALL : { options, partial };
+}
+
+interface Asked {
+  readonly by: 'uid' | 'sequence';
+  readonly returned: Returned;
+  /** The keys make the answer tell the highest MODSEQ (RFC 7162 3.1.5). */
+  readonly modSeq: boolean;
+}
+
+/** Saves and tells what was asked for. `uids` are all in the view, in the order of the answer. */
+export async function tellResults(session: ImapSession, asked: Asked, uids: readonly Uid[]): Promise<void> {
+  const { selected, out } = session;
+  const { options } = asked.returned;
+  if (options.has('SAVE')) selected.saved = Uint32Array.from(saved(asked.returned, uids)).sort();
+  // SAVE alone is answered by OK alone (RFC 5182 2.1).
+  if (options.size === 1 && options.has('SAVE') && !asked.returned.partial) return;
+  const numbers = asked.by === 'uid' ? uids : uids.map((uid) => selected.sequenceOf(uid));
+  const parts = [`ESEARCH (TAG ${string(session.tag)})`];
+  if (asked.by === 'uid') parts.push('UID');
+  parts.push(...resultData(asked.returned, numbers));
+  if (asked.modSeq && uids.length > 0)
+    parts.push(`MODSEQ ${await highestModSeq(session, told(asked.returned, uids))}`);
+  out.untagged(parts.join(' '));
+}
+
+/** Throws away what an earlier SAVE left: a SAVE that fails leaves nothing (RFC 5182 2.1). */
+export function forget({ selected }: ImapSession, returned: Returned | null): void {
+  if (returned?.options.has('SAVE')) selected.saved = new Uint32Array(0);
+}
+
+/** The data of an ESEARCH response; of nothing there is only COUNT and PARTIAL (RFC 4731 3.1, RFC 9394 3.1). */
+export function resultData({ options, partial }: Returned, numbers: readonly number[]): string[] {
+  const parts: string[] = [];
+  const [first] = numbers;
+  const last = numbers.at(-1);
+  if (options.has('MIN') && first !== undefined) parts.push(`MIN ${first}`);
+  if (options.has('MAX') && last !== undefined) parts.push(`MAX ${last}`);
+  if (options.has('ALL') && numbers.length > 0) parts.push(`ALL ${formatSet(numbers)}`);
+  if (partial) parts.push(`PARTIAL (${partial.text} ${formatSet(partOf(numbers, partial)) || 'NIL'})`);
+  if (options.has('COUNT')) parts.push(`COUNT ${numbers.length}`);
+  return parts;
+}
+
+/** The highest MODSEQ of these messages, which come in any order. */
+export async function highestModSeq({ selected, store }: ImapSession, uids: readonly Uid[]): Promise<ModSeq> {
+  const wanted = new Set(uids);
+  let first = uids[0] ?? 0;
+  let last = first;
+  for (const uid of uids) {
+    if (uid < first) first = uid;
+    if (uid > last) last = uid;
+  }
+  let highest = 1;
+  for await (const batch of store.messages(selected.id, [{ first, last }]))
+    for (const { uid, modSeq } of batch) if (wanted.has(uid)) highest = Math.max(highest, modSeq);
+  return highest as ModSeq;
+}
+
+/** Without ALL and COUNT, MODSEQ is about the messages that are told (RFC 4731 3.2). */
+function told({ options, partial }: Returned, uids: readonly Uid[]): readonly Uid[] {
+  if (options.has('ALL') || options.has('COUNT')) return uids;
+  const some = new Set(partial ? partOf(uids, partial) : []);
+  const [first] = uids;
+  const last = uids.at(-1);
+  if (options.has('MIN') && first !== undefined) some.add(first);
+  if (options.has('MAX') && last !== undefined) some.add(last);
+  return some.size > 0 ? [...some] : uids;
+}
+
+/** RFC 5182 2.1 and 2.4, RFC 9394 3.2: with MIN, MAX or PARTIAL and without ALL or COUNT, only those are saved. */
+function saved(returned: Returned, uids: readonly Uid[]): readonly Uid[] {
+  const { options, partial } = returned;
+  if (partial && !options.has('COUNT') && partOf(uids, partial).length === 0)
+    return options.has('MIN') || options.has('MAX') ? told(returned, uids) : [];
+  return partial || options.has('MIN') || options.has('MAX') ? told(returned, uids) : uids;
+}
