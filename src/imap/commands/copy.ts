@@ -2,6 +2,7 @@ import type { Mailbox, Uid, UidPair } from '../../store/store.ts';
 import { type Command, command, type ImapSession, type Ok } from '../command.ts';
 import { ImapNo, tryCreate } from '../errors.ts';
 import type { Parser } from '../parser.ts';
+import { withNotices } from '../progress.ts';
 import { formatSet, type SequenceSet } from '../sequence-set.ts';
 import { destination } from './append.ts';
 import { afterExpunge, writable } from './expunge.ts';
@@ -17,13 +18,13 @@ export const copy: Command = command({
   name: 'COPY',
   states: ['selected'],
   uid: 'also',
-  capability: 'UIDPLUS',
+  capability: ['UIDPLUS', 'INPROGRESS'],
   parse,
   async run(session, args): Promise<Ok | undefined> {
     const { mailbox, uids } = await prepare(session, args);
     const { store, selected } = session;
     if (uids.length === 0) return undefined;
-    const pairs = await store.copy(selected.id, uids, mailbox.id).catch((error) => {
+    const pairs = await withNotices(session, store.copy(selected.id, uids, mailbox.id)).catch((error) => {
       throw tryCreate(error);
     });
     if (mailbox.id === selected.id) await session.catchUp();
@@ -37,14 +38,14 @@ export const move: Command = command({
   name: 'MOVE',
   states: ['selected'],
   uid: 'also',
-  capability: 'MOVE',
+  capability: ['MOVE', 'INPROGRESS'],
   parse,
   async run(session, args): Promise<Ok | undefined> {
     writable(session);
     const { mailbox, uids } = await prepare(session, args);
     const { store, selected, out } = session;
     if (uids.length === 0) return undefined;
-    const pairs = await store.move(selected.id, uids, mailbox.id).catch((error) => {
+    const pairs = await withNotices(session, store.move(selected.id, uids, mailbox.id)).catch((error) => {
       throw tryCreate(error);
     });
     if (pairs.length === 0) throw gone();

@@ -1,6 +1,7 @@
 import type { Uid } from '../../store/store.ts';
 import { type Command, command, type ImapSession, type Ok } from '../command.ts';
 import type { Parser } from '../parser.ts';
+import { withNotices } from '../progress.ts';
 import { parseSearchProgram, type SearchProgram } from '../search-program.ts';
 import {
   forget,
@@ -26,7 +27,7 @@ export const search: Command = command({
   name: 'SEARCH',
   states: ['selected'],
   uid: 'also',
-  capability: ['ESEARCH', 'SEARCHRES', 'PARTIAL'],
+  capability: ['ESEARCH', 'SEARCHRES', 'PARTIAL', 'INPROGRESS'],
   expunges: 'held',
   parse,
 
@@ -58,7 +59,7 @@ async function find(session: ImapSession, { criterion }: SearchProgram): Promise
   const { selected, store } = session;
   const criteria = await criterion(session);
   if (selected.exists === 0) return [];
-  const found = await store.search(selected.id, criteria);
+  const found = await withNotices(session, store.search(selected.id, criteria));
   return found.filter((uid) => selected.sequenceOf(uid) > 0);
 }
 

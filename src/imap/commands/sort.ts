@@ -2,6 +2,7 @@ import type { SortBy, SortKey } from '../../message/sort.ts';
 import type { Uid } from '../../store/store.ts';
 import { type Command, command, type ImapSession, type Ok } from '../command.ts';
 import type { Parser } from '../parser.ts';
+import { withNotices } from '../progress.ts';
 import { parseCharsetAndProgram, type SearchProgram } from '../search-program.ts';
 import { forget, highestModSeq, parseReturned, type Returned, tellResults } from '../search-results.ts';
 
@@ -82,7 +83,7 @@ async function sorted(
   const { selected, store } = session;
   const criteria = await criterion(session);
   if (selected.exists === 0) return [];
-  const found = await store.sort(selected.id, criteria, keys);
+  const found = await withNotices(session, store.sort(selected.id, criteria, keys));
   return found.filter((uid) => selected.sequenceOf(uid) > 0);
 }
 

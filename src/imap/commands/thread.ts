@@ -3,6 +3,7 @@ import type { UidThreads } from '../../store/store.ts';
 import { type Command, command, type ImapSession, type Ok } from '../command.ts';
 import { ImapBad } from '../errors.ts';
 import type { Parser } from '../parser.ts';
+import { withNotices } from '../progress.ts';
 import { parseCharsetAndProgram, type SearchProgram } from '../search-program.ts';
 import { type Tree, threadText } from '../thread-text.ts';
 
@@ -31,7 +32,10 @@ export const thread: Command = command({
     const { selected, store, out } = session;
     if (program.modSeq) session.enableCondstore();
     const criteria = await program.criterion(session);
-    const found = selected.exists === 0 ? undefined : await store.thread(selected.id, criteria, algorithm);
+    const found =
+      selected.exists === 0
+        ? undefined
+        : await withNotices(session, store.thread(selected.id, criteria, algorithm));
     out.add('* THREAD');
     if (found) {
       out.add(' ');
