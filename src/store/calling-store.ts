@@ -7,6 +7,7 @@ import type { FieldSelection } from '../message/field-selector.ts';
 import type { SortKey } from '../message/sort.ts';
 import type { Part } from '../message/structure.ts';
 import type { ThreadAlgorithm } from '../message/threads.ts';
+import type { AnnotationChange, Annotations } from './annotations.ts';
 import { ChangeFeed } from './change-feed.ts';
 import type { CheckReport } from './check-calls.ts';
 import type { StoredChange } from './maildir/account.ts';
@@ -231,6 +232,14 @@ class CallingAccount implements AccountStore {
 
   subscriptions(): Promise<readonly string[]> {
     return this.#call('subscriptions');
+  }
+
+  annotations(mailbox: MailboxId): Promise<Annotations> {
+    return this.#call('annotations', { mailbox });
+  }
+
+  annotate(mailbox: MailboxId, change: AnnotationChange): Promise<void> {
+    return this.#call('annotate', { mailbox, change });
   }
 
   async append(mailbox: MailboxId, raw: RawMessage, options: AppendOptions): Promise<Message> {

@@ -99,6 +99,7 @@ function toChange(stored: StoredChange): Change {
       return { type: stored.type, mailbox: stored.mailbox, messages: unpack(stored.messages) };
     case 'expunged':
     case 'mailbox':
+    case 'annotated':
       return stored;
   }
 }

@@ -6,8 +6,10 @@ import type { SortKey } from '../message/sort.ts';
 import type { Part } from '../message/structure.ts';
 import type { ThreadAlgorithm } from '../message/threads.ts';
 import { adoptionCalls } from './adoption-calls.ts';
+import type { AnnotationChange, Annotations } from './annotations.ts';
 import { checkCalls } from './check-calls.ts';
 import type { MaildirAccount } from './maildir/account.ts';
+import { annotate, annotationsOf } from './maildir/annotate.ts';
 import { searchAll, sort, thread, threadIds } from './maildir/arrange.ts';
 import { copying, moving } from './maildir/copy.ts';
 import { type Arrival, type Arrived, deliverAll, delivering, syncTogether } from './maildir/deliver.ts';
@@ -378,6 +380,12 @@ export function storeService(options: OpenAccountsOptions): {
 
     subscriptions: (to: To): string[] | Promise<string[]> =>
       on(to, (account) => [...account.subscriptions.paths].sort()),
+
+    annotations: (to: In): Annotations | Promise<Annotations> =>
+      on(to, (account) => annotationsOf(account, to.mailbox)),
+
+    annotate: (to: In & { readonly change: AnnotationChange }): void | Promise<void> =>
+      on(to, (account) => annotate(account, to.mailbox, to.change)),
 
     arrive,
 

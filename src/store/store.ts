@@ -5,6 +5,7 @@ import type { FieldSelection } from '../message/field-selector.ts';
 import type { SortKey } from '../message/sort.ts';
 import type { Part } from '../message/structure.ts';
 import type { ThreadAlgorithm } from '../message/threads.ts';
+import type { AnnotationChange, Annotations } from './annotations.ts';
 
 /** OBJECTID (RFC 8474): never reused, stable across renames. */
 export type MailboxId = string & { readonly __brand: 'MailboxId' };
@@ -35,6 +36,9 @@ export interface Mailbox {
   /** There are mailboxes below it. */
   readonly hasChildren: boolean;
 }
+
+/** Stands for the account itself where its annotations are meant; no mailbox has this id. */
+export const ACCOUNT: MailboxId = '' as MailboxId;
 
 /** Where a message was stored (RFC 4315 3). */
 export interface Appended {
@@ -92,6 +96,11 @@ export interface AccountStore {
   /** Subscriptions are names: they may be of mailboxes that do not exist (RFC 9051 6.3.7). */
   subscribe(path: string, subscribed: 'yes' | 'no'): Promise<void>;
   subscriptions(): Promise<readonly string[]>;
+
+  /** What is noted on a mailbox, or on the account (`ACCOUNT`). Throws 'not-found'. */
+  annotations(id: MailboxId): Promise<Annotations>;
+  /** Resolves when it is durable; all or nothing. Throws 'not-found', 'limit', 'invalid-name' (a use of INBOX). */
+  annotate(id: MailboxId, change: AnnotationChange): Promise<void>;
 
   /** Resolves when the message is durable. Throws 'over-quota', 'not-found'. */
   append(
@@ -269,6 +278,15 @@ export type Change =
       readonly mailbox: MailboxId;
       readonly path: string;
       readonly what: 'created' | 'renamed' | 'deleted' | 'subscribed' | 'unsubscribed';
+    }
+  | {
+      /** Annotations were set or removed; of the account: `ACCOUNT`, and no path. */
+      readonly type: 'annotated';
+      readonly mailbox: MailboxId;
+      readonly path: string;
+      readonly entries: readonly string[];
+      /** As `annotate` was told. */
+      readonly by: string;
     };
 
 export type SearchCriteria =

@@ -6,6 +6,13 @@ import { summarise } from '../../src/message/summary.ts';
 import { bodyText, fieldTexts, includesText, messageText } from '../../src/message/text.ts';
 import type { ThreadAlgorithm } from '../../src/message/threads.ts';
 import {
+  type AnnotationChange,
+  type Annotations,
+  annotated,
+  changedEntries,
+} from '../../src/store/annotations.ts';
+import {
+  ACCOUNT,
   type AccountStore,
   type Appended,
   type Change,
@@ -65,6 +72,7 @@ export class MemoryAccount implements AccountStore {
   readonly #options: MemoryOptions;
   readonly #boxes = new Map<MailboxId, Box>();
   readonly #subscriptions = new Set<string>();
+  readonly #annotations = new Map<MailboxId, Annotations>();
   readonly #listeners = new Set<(change: Change) => void>();
   #ids = 0;
   refreshes = 0;
@@ -102,6 +110,7 @@ export class MemoryAccount implements AccountStore {
     if (this.#find(path)) throw new StoreError('exists', path);
     if (box.path === 'INBOX') {
       const target = await this.create(path);
+      this.#annotations.set(target.id, await this.annotations(id));
       await this.move(id, [...box.messages.keys()] as Uid[], target.id);
       return;
     }
@@ -126,6 +135,27 @@ export class MemoryAccount implements AccountStore {
 
   async subscriptions(): Promise<readonly string[]> {
     return [...this.#subscriptions];
+  }
+
+  async annotations(id: MailboxId): Promise<Annotations> {
+    if (id !== ACCOUNT) this.#box(id);
+    return this.#annotations.get(id) ?? new Map();
+  }
+
+  async annotate(id: MailboxId, change: AnnotationChange): Promise<void> {
+    const { specialUse: use } = change;
+    const box = id === ACCOUNT ? null : this.#box(id);
+    if (use !== undefined && (!box || box.path === 'INBOX')) throw new StoreError('invalid-name', id);
+    this.#annotations.set(id, annotated(await this.annotations(id), change.entries));
+    if (box && use !== undefined) box.specialUse = use;
+    const entries = changedEntries(change);
+    this.#tell({ type: 'annotated', mailbox: id, path: box?.path ?? '', entries, by: change.by });
+    for (const other of this.#boxes.values())
+      if (use && other !== box && other.specialUse === use) {
+        other.specialUse = null;
+        const { id: mailbox, path } = other;
+        this.#tell({ type: 'annotated', mailbox, path, entries: ['/private/specialuse'], by: '' });
+      }
   }
 
   async append(

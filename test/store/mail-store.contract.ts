@@ -5,7 +5,9 @@ import type { AccountId } from '../../src/directory/directory.ts';
 import { rawMessage } from '../../src/mail/raw-message.ts';
 import type { SortKey } from '../../src/message/sort.ts';
 import type { ThreadAlgorithm } from '../../src/message/threads.ts';
+import { type AnnotationChange, MAX_ANNOTATION, MAX_ANNOTATIONS } from '../../src/store/annotations.ts';
 import {
+  ACCOUNT,
   type AccountStore,
   type Change,
   type EmailId,
@@ -15,6 +17,7 @@ import {
   type Message,
   type ModSeq,
   type SearchCriteria,
+  type SpecialUse,
   StoreError,
   type ThreadId,
   type Uid,
@@ -889,7 +892,7 @@ export function mailStoreContract(name: string, make: () => Promise<Implementati
         'deleted',
       ]);
       const modSeqs = told.flatMap((change) =>
-        change.type === 'mailbox'
+        change.type === 'mailbox' || change.type === 'annotated'
           ? []
           : change.type === 'expunged'
             ? [change.modSeq]
@@ -955,6 +958,102 @@ export function mailStoreContract(name: string, make: () => Promise<Implementati
         expect(await uids()).toEqual([1]);
         expect((await bytesOf(await account.raw(inbox, 1 as Uid))).toString()).toContain(`\r\n${name}\r\n`);
       }
+    });
+
+    const notes = (...entries: [string, string | null][]): AnnotationChange => ({
+      entries: new Map(entries),
+      by: 'me',
+    });
+    const noted = async (id: MailboxId): Promise<[string, string][]> => [...(await account.annotations(id))];
+
+    test('annotations of mailboxes and of the account: set, changed, removed (RFC 5464 4.3)', async () => {
+      const { id } = await account.create('Notes');
+      expect(await noted(id)).toEqual([]);
+      const binary = String.fromCharCode(...Array.from({ length: 256 }, (_, at) => at));
+      await account.annotate(id, notes(['/private/comment', 'a\r\nb'], ['/shared/x "%', binary]));
+      await account.annotate(ACCOUNT, notes(['/private/vendor/x/y', '']));
+      expect(await noted(ACCOUNT)).toEqual([['/private/vendor/x/y', '']]);
+      expect(await noted(inbox)).toEqual([]);
+      // Names have no case, and stay as they were first written.
+      await account.annotate(
+        id,
+        notes(['/PRIVATE/Comment', 'c'], ['/shared/x "%', null], ['/shared/none', null]),
+      );
+      expect(await noted(id)).toEqual([['/private/comment', 'c']]);
+      await account.annotate(id, notes(['/private/COMMENT', null]));
+      expect(await noted(id)).toEqual([]);
+      expect(await refused(account.annotations('Mnone' as MailboxId))).toBe('not-found');
+      expect(await refused(account.annotate('Mnone' as MailboxId, notes(['/private/a', 'b'])))).toBe(
+        'not-found',
+      );
+    });
+
+    test('annotations follow a rename, are copied from INBOX, and go with the mailbox (RFC 5464 4.1)', async () => {
+      const { id } = await account.create('Here/below');
+      await account.annotate(id, notes(['/shared/comment', 'x']));
+      await account.rename((await mailbox('Here')).id, 'There');
+      expect(await noted((await mailbox('There/below')).id)).toEqual([['/shared/comment', 'x']]);
+      await account.delete(id);
+      expect(await noted((await account.create('There/below')).id)).toEqual([]);
+      await account.annotate(inbox, notes(['/shared/comment', 'in']));
+      await append();
+      await account.rename(inbox, 'Old');
+      expect(await noted(inbox)).toEqual([['/shared/comment', 'in']]);
+      expect(await noted((await mailbox('Old')).id)).toEqual([['/shared/comment', 'in']]);
+    });
+
+    test('annotations have bounds, and a change that goes beyond one changes nothing (RFC 5464 4.3)', async () => {
+      const big = 'x'.repeat(MAX_ANNOTATION);
+      await account.annotate(inbox, notes(['/private/a', big], ['/private/b', big]));
+      const before = await noted(inbox);
+      expect(
+        await refused(account.annotate(inbox, notes(['/private/a', null], ['/private/c', `${big}x`]))),
+      ).toBe('limit');
+      expect(
+        await refused(
+          account.annotate(inbox, notes(['/private/c', big], ['/private/d', big], ['/private/e', big])),
+        ),
+      ).toBe('limit');
+      expect(await noted(inbox)).toEqual(before);
+      const many = Array.from({ length: MAX_ANNOTATIONS }, (_, at): [string, string] => [
+        `/shared/${at}`,
+        '',
+      ]);
+      await account.annotate(ACCOUNT, notes(...many));
+      expect(await refused(account.annotate(ACCOUNT, notes(['/shared/more', ''])))).toBe('limit');
+      expect(await noted(ACCOUNT)).toHaveLength(MAX_ANNOTATIONS);
+      await account.annotate(ACCOUNT, notes(['/shared/7', 'same number'], ['/shared/8', null]));
+    });
+
+    test('a special use can be given to a mailbox, and leaves the one that had it (RFC 6154 4, 5.4)', async () => {
+      const { id } = await account.create('Saved');
+      const use = (specialUse: SpecialUse | null): AnnotationChange => ({
+        entries: new Map(),
+        specialUse,
+        by: 'me',
+      });
+      const changes: Change[] = [];
+      const stop = account.watch((change) => changes.push(change));
+      await account.annotate(id, { ...use('drafts'), entries: new Map([['/private/comment', 'x']]) });
+      expect((await mailbox('Saved')).specialUse).toBe('drafts');
+      expect((await mailbox('Drafts')).specialUse).toBe(null);
+      expect(await noted(id)).toEqual([['/private/comment', 'x']]);
+      await expect.poll(() => changes.filter(({ type }) => type === 'annotated')).toHaveLength(2);
+      expect(changes).toContainEqual({
+        type: 'annotated',
+        mailbox: id,
+        path: 'Saved',
+        entries: ['/private/comment', '/private/specialuse'],
+        by: 'me',
+      });
+      expect(changes).toContainEqual(
+        expect.objectContaining({ path: 'Drafts', entries: ['/private/specialuse'], by: '' }),
+      );
+      stop();
+      await account.annotate(id, use(null));
+      expect((await mailbox('Saved')).specialUse).toBe(null);
+      expect(await refused(account.annotate(inbox, use('junk')))).toBe('invalid-name');
+      expect(await refused(account.annotate(ACCOUNT, use('junk')))).toBe('invalid-name');
     });
   });
 }

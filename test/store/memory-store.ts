@@ -10,6 +10,12 @@ import type { Part } from '../../src/message/structure.ts';
 import { summarise } from '../../src/message/summary.ts';
 import { bodyText, fieldTexts, includesText, messageText } from '../../src/message/text.ts';
 import type { ThreadAlgorithm } from '../../src/message/threads.ts';
+import {
+  type AnnotationChange,
+  type Annotations,
+  annotated,
+  changedEntries,
+} from '../../src/store/annotations.ts';
 import { parsePath } from '../../src/store/mailbox-path.ts';
 import { storeOptions } from '../../src/store/options.ts';
 import {
@@ -20,6 +26,7 @@ import {
   type Usage,
 } from '../../src/store/quota.ts';
 import {
+  ACCOUNT,
   type AccountStore,
   type Appended,
   type Change,
@@ -63,7 +70,8 @@ interface Box {
   uidNext: number;
   modSeq: number;
   firstRecent: number;
-  readonly specialUse: SpecialUse | null;
+  specialUse: SpecialUse | null;
+  annotations: Annotations;
   readonly messages: Map<number, Stored>;
   readonly gone: Map<number, number>;
   keywords: Flag[];
@@ -129,6 +137,7 @@ class MemoryAccount implements AccountStore {
   readonly #delivered = new Map<string, Promise<{ readonly mailbox: MailboxId; readonly uid: Uid }>>();
   readonly #listeners = new Set<(change: Change) => void>();
   readonly #threads = new ThreadBook();
+  #annotations: Annotations = new Map();
 
   constructor(
     account: AccountId,
@@ -171,7 +180,9 @@ class MemoryAccount implements AccountStore {
     if (await this.mailbox(to)) throw new StoreError('exists', to);
     if (from === 'INBOX') {
       this.#admit('move', { path: to, specialUse: null }, this.#held(this.#box(id)), null);
-      await this.move(id, [...this.#box(id).messages.keys()] as Uid[], (await this.create(to)).id);
+      const { id: target } = await this.create(to);
+      this.#box(target).annotations = this.#box(id).annotations;
+      await this.move(id, [...this.#box(id).messages.keys()] as Uid[], target);
       return;
     }
     if (to.startsWith(`${from}/`)) throw new StoreError('invalid-name', to);
@@ -203,6 +214,28 @@ class MemoryAccount implements AccountStore {
 
   async subscriptions(): Promise<readonly string[]> {
     return [...this.#subscribed].sort();
+  }
+
+  async annotations(id: MailboxId): Promise<Annotations> {
+    return id === ACCOUNT ? this.#annotations : this.#box(id).annotations;
+  }
+
+  async annotate(id: MailboxId, change: AnnotationChange): Promise<void> {
+    const { specialUse: use } = change;
+    const box = id === ACCOUNT ? null : this.#box(id);
+    if (use !== undefined && (!box || box.path === 'INBOX')) throw new StoreError('invalid-name', id);
+    const next = annotated(await this.annotations(id), change.entries);
+    if (box) box.annotations = next;
+    else this.#annotations = next;
+    if (box && use !== undefined) box.specialUse = use;
+    const entries = changedEntries(change);
+    this.#tell({ type: 'annotated', mailbox: id, path: box?.path ?? '', entries, by: change.by });
+    for (const other of this.#boxes.values())
+      if (use && other !== box && other.specialUse === use) {
+        other.specialUse = null;
+        const { id: mailbox, path } = other;
+        this.#tell({ type: 'annotated', mailbox, path, entries: ['/private/specialuse'], by: '' });
+      }
   }
 
   async append(
@@ -422,6 +455,7 @@ class MemoryAccount implements AccountStore {
       modSeq: 1,
       firstRecent: 1,
       specialUse,
+      annotations: new Map(),
       messages: new Map(),
       gone: new Map(),
       keywords: [],

@@ -98,6 +98,7 @@ function highest(change: Change): number {
     case 'expunged':
       return change.modSeq;
     case 'mailbox':
+    case 'annotated':
       return 0;
   }
 }

@@ -56,7 +56,7 @@ const DOUBT_SHARE = 200;
 /** A committed change, packed for its way to another thread. */
 export type StoredChange =
   | { readonly type: 'added' | 'flags'; readonly mailbox: MailboxId; readonly messages: PackedMessages }
-  | Extract<Change, { readonly type: 'expunged' | 'mailbox' }>;
+  | Extract<Change, { readonly type: 'expunged' | 'mailbox' | 'annotated' }>;
 
 export interface AccountOptions {
   readonly id: AccountId;

@@ -10,6 +10,7 @@ import {
   type Uid,
 } from '../store.ts';
 import type { MaildirAccount } from './account.ts';
+import { copyAnnotations } from './annotate.ts';
 import { movingAll } from './copy.ts';
 import {
   DIRECTORY_MODE,
@@ -151,6 +152,7 @@ export function* renamingMailbox(account: MaildirAccount, id: MailboxId, name: s
     const target = { path: to, use: null, held: { bytes: 0, messages: 0 } };
     account.rules.admit('move', account.inbox.held, account.usage, null, target);
     createMailbox(account, to, null);
+    copyAnnotations(account, account.inbox, account.folderAt(to));
     yield* movingAll(account, account.inbox, account.folderAt(to));
     return;
   }

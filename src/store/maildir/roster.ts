@@ -144,6 +144,7 @@ export class Roster {
         this.#remove(change.uids);
         return true;
       case 'mailbox':
+      case 'annotated':
         return true;
     }
   }
