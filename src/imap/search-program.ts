@@ -2,7 +2,7 @@ import { isKnownCharset } from '../message/charset.ts';
 import { ImapBad, ImapNo } from './errors.ts';
 import type { Parser } from './parser.ts';
 import { searchKeys } from './search/index.ts';
-import type { Criterion, SearchContext, SearchKey } from './search/key.ts';
+import { type Criterion, fixed, type SearchContext, type SearchKey } from './search/key.ts';
 
 /** The criteria of a SEARCH (RFC 9051 9, search-program), of bounded depth. */
 
@@ -79,7 +79,7 @@ function parseKey(p: Parser, context: SearchContext): Criterion {
 function sequenceKey(p: Parser, context: SearchContext): Criterion {
   const set = p.sequenceSet();
   context.sequences = true;
-  return ({ selected }) => ({ uid: selected.resolve(set, 'sequence') });
+  return fixed(({ selected }) => ({ uid: selected.resolve(set, 'sequence') }));
 }
 
 function allOf(criteria: readonly Criterion[]): Criterion {

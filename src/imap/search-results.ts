@@ -7,8 +7,10 @@ import { formatSet } from './sequence-set.ts';
 
 /** RETURN (…) of SEARCH and SORT and the ESEARCH response to it (RFC 4731, 5182, 5267, 9394). */
 
-const OPTIONS = ['MIN', 'MAX', 'ALL', 'COUNT', 'SAVE'] as const;
+const OPTIONS = ['MIN', 'MAX', 'ALL', 'COUNT', 'SAVE', 'CONTEXT', 'UPDATE'] as const;
 type Option = (typeof OPTIONS)[number];
+/** Those that something is told for; CONTEXT is a hint that we do not need (RFC 5267 4.2). */
+const DATA: readonly Option[] = ['MIN', 'MAX', 'ALL', 'COUNT'];
 
 export interface Returned {
   readonly options: ReadonlySet<Option>;
@@ -53,7 +55,7 @@ export async function tellResults(session: ImapSession, asked: Asked, uids: read
   const { options } = asked.returned;
   if (options.has('SAVE')) selected.saved = Uint32Array.from(saved(asked.returned, uids)).sort();
   // SAVE alone is answered by OK alone (RFC 5182 2.1).
-  if (options.size === 1 && options.has('SAVE') && !asked.returned.partial) return;
+  if (options.has('SAVE') && !asked.returned.partial && !DATA.some((option) => options.has(option))) return;
   const numbers = asked.by === 'uid' ? uids : uids.map((uid) => selected.sequenceOf(uid));
   const parts = [`ESEARCH (TAG ${string(session.tag)})`];
   if (asked.by === 'uid') parts.push('UID');

@@ -1,6 +1,7 @@
 import type { Change, Flag, Mailbox, MailboxId, Message, ModSeq, Uid, UidRange } from '../store/store.ts';
 import { ImapBad } from './errors.ts';
 import { type NumberRange, normalise, type SequenceSet } from './sequence-set.ts';
+import type { UpdateContexts } from './update-contexts.ts';
 
 /**
  * One session's view of its mailbox: which UID each sequence number means. It changes only when the client is told, in
@@ -32,6 +33,8 @@ export class Selected {
   readonly access: 'read-write' | 'read-only';
   /** What SEARCH RETURN (SAVE) left: `$`. */
   saved: Uint32Array = NONE;
+  /** Searches whose results the client wants kept up to date (RFC 5267). */
+  contexts: UpdateContexts | null = null;
   /** Called when something is pending: wakes IDLE. */
   onPending: (() => void) | null = null;
 
@@ -220,6 +223,7 @@ export class Selected {
   changedHere(messages: readonly Message[], knows: 'told' | 'silent'): void {
     for (const message of messages) {
       const { uid, modSeq } = message;
+      this.contexts?.touch(uid);
       const waiting = this.#flags.get(uid);
       if (waiting && waiting.message.modSeq <= modSeq) {
         // The echo came first. What it replaced was somebody else's change, which .SILENT must not hide.
@@ -247,6 +251,11 @@ export class Selected {
       this.#flags.size > 0 ||
       this.#flagsSince !== null
     );
+  }
+
+  /** Whether the message is gone, which the client is still to be told. */
+  isGoing(uid: Uid): boolean {
+    return this.#deleted || this.#expunged.has(uid);
   }
 
   get hasPendingExpunges(): boolean {
@@ -325,6 +334,7 @@ export class Selected {
       else if (!own.told) this.#flags.set(uid, { message: own.message, replaces: true });
       return;
     }
+    this.contexts?.touch(uid);
     if (this.#flagsSince !== null) return;
     this.#flags.set(uid, { message, replaces: this.#flags.has(uid) });
     if (this.#flags.size <= MAX_PENDING_FLAGS) return;

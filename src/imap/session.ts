@@ -221,7 +221,13 @@ export class Session implements ImapSession {
 
   async tell(expunges: 'now' | 'later'): Promise<void> {
     const selected = this.#selected;
-    if (!selected?.hasPending) return;
+    if (!selected) return;
+    if (selected.hasPending) await this.#tellPending(selected, expunges);
+    if (selected.contexts?.isBehind(selected)) await selected.contexts.tellChanged(this);
+  }
+
+  async #tellPending(selected: Selected, expunges: 'now' | 'later'): Promise<void> {
+    if (selected.hasPendingExpunges) selected.contexts?.tellGoing(this);
     if (expunges === 'now') await this.#tellExpunged(selected);
     if (selected.takeAdded() > 0) await this.#tellAdded(selected);
     const { messages, since } = selected.takeFlags();

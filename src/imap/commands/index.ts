@@ -1,6 +1,7 @@
 import type { Command } from '../command.ts';
 import { append } from './append.ts';
 import { authenticate } from './authenticate.ts';
+import { cancelUpdate } from './cancel-update.ts';
 import { capability } from './capability.ts';
 import { close } from './close.ts';
 import { copy, move } from './copy.ts';
@@ -32,6 +33,7 @@ import { unselect } from './unselect.ts';
 export const commands: readonly Command[] = [
   append,
   authenticate,
+  cancelUpdate,
   capability,
   check,
   close,

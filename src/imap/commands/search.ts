@@ -11,6 +11,7 @@ import {
   type Returned,
   tellResults,
 } from '../search-results.ts';
+import { beginUpdates } from '../update-contexts.ts';
 
 /** Numbers in one chunk of a SEARCH response. */
 const CHUNK = 4000;
@@ -22,18 +23,19 @@ interface Arguments {
   readonly returned: Returned | null;
 }
 
-/** SEARCH and UID SEARCH (RFC 9051 6.4.4), with RETURN (RFC 4731), SAVE (RFC 5182) and PARTIAL (RFC 9394). */
+/** SEARCH and UID SEARCH (RFC 9051 6.4.4), with RETURN (RFC 4731), SAVE (RFC 5182), PARTIAL (RFC 9394), UPDATE (RFC 5267). */
 export const search: Command = command({
   name: 'SEARCH',
   states: ['selected'],
   uid: 'also',
-  capability: ['ESEARCH', 'SEARCHRES', 'PARTIAL', 'INPROGRESS'],
+  capability: ['ESEARCH', 'SEARCHRES', 'PARTIAL', 'CONTEXT=SEARCH', 'INPROGRESS'],
   expunges: 'held',
   parse,
 
   async run(session, { by, program, returned: asked }): Promise<Ok | undefined> {
     const { modSeq, sequences } = program;
     if (modSeq) session.enableCondstore();
+    const keepUpdated = asked?.options.has('UPDATE') ? beginUpdates(session) : null;
     let uids: readonly Uid[];
     try {
       uids = await find(session, program);
@@ -45,7 +47,8 @@ export const search: Command = command({
     const returned = asked ?? (session.enabled.has('IMAP4rev2') ? RETURN_ALL : null);
     if (returned) await tellResults(session, { by, returned, modSeq }, uids);
     else await plain(session, by, modSeq, uids);
-    return sequences ? { expunges: 'later' } : undefined;
+    const ok = keepUpdated?.({ by, criterion: program.criterion, keys: null }, uids);
+    return sequences ? { ...ok, expunges: 'later' } : ok;
   },
 });
 

@@ -5,6 +5,7 @@ import type { Parser } from '../parser.ts';
 import { withNotices } from '../progress.ts';
 import { parseCharsetAndProgram, type SearchProgram } from '../search-program.ts';
 import { forget, highestModSeq, parseReturned, type Returned, tellResults } from '../search-results.ts';
+import { beginUpdates } from '../update-contexts.ts';
 
 const KEYS: ReadonlyMap<string, SortBy> = new Map([
   ['ARRIVAL', 'arrival'],
@@ -30,18 +31,19 @@ interface Arguments {
   readonly program: SearchProgram;
 }
 
-/** SORT and UID SORT (RFC 5256 3), by display names too (RFC 5957), with RETURN (RFC 5267 3). */
+/** SORT and UID SORT (RFC 5256 3), by display names too (RFC 5957), with RETURN and UPDATE (RFC 5267). */
 export const sort: Command = command({
   name: 'SORT',
   states: ['selected'],
   uid: 'also',
-  capability: ['SORT', 'SORT=DISPLAY', 'ESORT'],
+  capability: ['SORT', 'SORT=DISPLAY', 'ESORT', 'CONTEXT=SORT'],
   expunges: 'held',
   parse,
 
   async run(session, { by, returned, keys, program }): Promise<Ok | undefined> {
     const { modSeq, sequences } = program;
     if (modSeq) session.enableCondstore();
+    const keepUpdated = returned?.options.has('UPDATE') ? beginUpdates(session) : null;
     let uids: readonly Uid[];
     try {
       uids = await sorted(session, program, keys);
@@ -51,7 +53,8 @@ export const sort: Command = command({
     }
     if (returned) await tellResults(session, { by, returned, modSeq }, uids);
     else await plain(session, by, modSeq, uids);
-    return sequences || by === 'sequence' ? { expunges: 'later' } : undefined;
+    const ok = keepUpdated?.({ by, criterion: program.criterion, keys }, uids);
+    return sequences || by === 'sequence' ? { ...ok, expunges: 'later' } : ok;
   },
 });
 

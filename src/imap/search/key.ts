@@ -30,3 +30,12 @@ export type Criterion = (session: ImapSession) => SearchCriteria | Promise<Searc
 export function searchString(p: Parser, { charset }: SearchContext): string {
   return decodeBytes(p.astring(), charset).normalize('NFC');
 }
+
+/** Means for ever what it meant when the command came, however often the search is repeated (RFC 5267 4.3). */
+export function fixed(criterion: Criterion): Criterion {
+  let known: SearchCriteria | undefined;
+  return async (session) => {
+    known ??= await criterion(session);
+    return known;
+  };
+}

@@ -1,4 +1,4 @@
-import type { SearchKey } from './key.ts';
+import { type Criterion, fixed, type SearchKey } from './key.ts';
 
 /** ALL, NOT, OR, and UID, which takes a set (RFC 9051 6.4.4). */
 export const logicKeys: readonly SearchKey[] = [
@@ -22,7 +22,8 @@ export const logicKeys: readonly SearchKey[] = [
     name: 'UID',
     parse(p) {
       const set = p.sp().sequenceSet();
-      return ({ selected }) => ({ uid: selected.resolve(set, 'uid') });
+      const criterion: Criterion = ({ selected }) => ({ uid: selected.resolve(set, 'uid') });
+      return set.ranges === '$' ? fixed(criterion) : criterion;
     },
   },
 ];

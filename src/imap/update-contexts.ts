@@ -1,0 +1,219 @@
+import type { SortKey } from '../message/sort.ts';
+import { StoreError, type Uid, type UidRange } from '../store/store.ts';
+import type { ImapSession, Ok } from './command.ts';
+import { ImapBad } from './errors.ts';
+import { string } from './response.ts';
+import type { Criterion } from './search/key.ts';
+import type { Selected } from './selected.ts';
+import { formatSet } from './sequence-set.ts';
+
+/**
+ * Searches of the selected mailbox whose results are kept up to date at the client (UPDATE, RFC 5267 4.3). Whenever the
+ * client is told what has changed, the messages concerned are searched again, and what differs is told.
+ */
+
+/** Contexts of one session; each costs a search whenever something changes. RFC 5267 4.3.1 asks for one at least. */
+const MAX_CONTEXTS = 16;
+/** More changed messages than this are not named one by one: all are searched again. */
+const MAX_NAMED = 1000;
+
+/** What a searching command asks to be told about. */
+export interface Watched {
+  readonly by: 'uid' | 'sequence';
+  /** Sequence numbers in it mean what they meant when the command came (RFC 5267 4.3). */
+  readonly criterion: Criterion;
+  /** Null: in the order of the mailbox. */
+  readonly keys: readonly SortKey[] | null;
+}
+
+/**
+ * To be called before a search with UPDATE, since from then on changes count; the result tells the client what comes of
+ * it, when the results are there. Refuses a tag that has a context already.
+ */
+export function beginUpdates({
+  selected,
+  out,
+  tag,
+}: ImapSession): (watched: Watched, results: readonly Uid[]) => Ok {
+  selected.contexts ??= new UpdateContexts();
+  const { contexts } = selected;
+  const room = contexts.admit(tag);
+  return (watched, results) => {
+    if (room === 'full') {
+      out.untagged(`NO [NOUPDATE ${string(tag)}] Too many contexts`);
+      return { text: 'Search completed, will not notify' };
+    }
+    contexts.add(tag, watched, results, selected.lastUid);
+    return { text: 'Search completed, will notify' };
+  };
+}
+
+interface Context extends Watched {
+  readonly tag: string;
+  /** What the client has, in its order. */
+  results: readonly Uid[];
+  /** The last UID of the view that was looked at. */
+  lastUid: Uid;
+}
+
+/** Where a result stands (RFC 5267 4.3.3, 4.3.4), and what is put in or taken out there. */
+type Step = readonly [position: number, numbers: readonly number[]];
+
+export class UpdateContexts {
+  readonly #contexts = new Map<string, Context>();
+  /** Messages of the view whose flags have changed since we looked. */
+  #touched = new Set<Uid>();
+
+  /** Refuses a tag that a context has already (RFC 5267 4.3), and says whether there is room for one more. */
+  admit(tag: string): 'room' | 'full' {
+    if (this.#contexts.has(tag)) throw new ImapBad('This tag has a context already');
+    return this.#contexts.size < MAX_CONTEXTS ? 'room' : 'full';
+  }
+
+  add(tag: string, watched: Watched, results: readonly Uid[], lastUid: Uid): void {
+    this.#contexts.set(tag, { ...watched, tag, results, lastUid });
+  }
+
+  /** All or none: throws when one of the tags has no context. */
+  cancel(tags: readonly string[]): void {
+    for (const tag of tags) if (!this.#contexts.has(tag)) throw new ImapBad('There is no such context');
+    for (const tag of tags) this.#contexts.delete(tag);
+    if (this.#contexts.size === 0) this.#touched.clear();
+  }
+
+  /** These messages have changed. There are never more of them than the view has. */
+  touch(uid: Uid): void {
+    this.#touched.add(uid);
+  }
+
+  /** Whether there may be something to tell. */
+  isBehind({ lastUid }: Selected): boolean {
+    if (this.#contexts.size === 0) return false;
+    if (this.#touched.size > 0) return true;
+    for (const context of this.#contexts.values()) if (context.lastUid < lastUid) return true;
+    return false;
+  }
+
+  /** What is about to leave the view leaves the results first, while its number is still valid (RFC 5267 4.3.4). */
+  tellGoing(session: ImapSession): void {
+    const { selected } = session;
+    for (const context of this.#contexts.values()) {
+      const kept = context.results.filter((uid) => !selected.isGoing(uid));
+      if (kept.length < context.results.length) tell(session, context, kept);
+    }
+  }
+
+  /** Tells what the changes did to the results; the client has heard of the changes themselves. */
+  async tellChanged(session: ImapSession): Promise<void> {
+    const touched = this.#touched;
+    this.#touched = new Set();
+    try {
+      for (const context of this.#contexts.values()) {
+        const { lastUid } = session.selected;
+        const results = await resultsNow(session, context, touched);
+        tell(session, context, results);
+        context.lastUid = lastUid;
+        if (session.out.full) await session.out.flush();
+      }
+    } catch (error) {
+      if (!(error instanceof StoreError)) throw error;
+      // Once more when there is something to tell again: the results are still those that the client has.
+      for (const uid of touched) this.#touched.add(uid);
+    }
+  }
+}
+
+/** What the client should have, where only messages that were touched, or are new, come or go. */
+async function resultsNow(
+  session: ImapSession,
+  { criterion, keys, results, lastUid: known }: Context,
+  touched: ReadonlySet<Uid>,
+): Promise<readonly Uid[]> {
+  const { selected, store } = session;
+  const ranges: UidRange[] = touched.size > MAX_NAMED ? [{ first: 1, last: known }] : [];
+  if (touched.size <= MAX_NAMED) for (const uid of touched) ranges.push({ first: uid, last: uid });
+  if (selected.lastUid > known) ranges.push({ first: known + 1, last: selected.lastUid });
+  if (ranges.length === 0) return results;
+  const criteria = await criterion(session);
+  const found = await store.search(selected.id, { all: [{ uid: ranges }, criteria] });
+  const isLookedAt = (uid: Uid): boolean => touched.size > MAX_NAMED || uid > known || touched.has(uid);
+  const wanted = new Set(results.filter((uid) => !isLookedAt(uid)));
+  const had = new Set(results);
+  let isMore = false;
+  for (const uid of found) {
+    if (selected.sequenceOf(uid) === 0 || selected.isGoing(uid)) continue;
+    wanted.add(uid);
+    isMore ||= !had.has(uid);
+  }
+  if (!keys) return [...wanted].sort((a, b) => a - b);
+  if (!isMore) return results.filter((uid) => wanted.has(uid));
+  const sorted = await store.sort(selected.id, criteria, keys);
+  return sorted.filter((uid) => wanted.has(uid));
+}
+
+/** Tells the difference, and remembers it. */
+function tell(session: ImapSession, context: Context, results: readonly Uid[]): void {
+  const { selected } = session;
+  const numberOf = (uid: Uid): number => (context.by === 'uid' ? uid : selected.sequenceOf(uid));
+  const { removed, added } = context.keys
+    ? sortedSteps(context.results, results, numberOf)
+    : plainSteps(context.results, results, numberOf);
+  context.results = results;
+  if (removed.length === 0 && added.length === 0) return;
+  const parts = [`ESEARCH (TAG ${string(context.tag)})`];
+  if (context.by === 'uid') parts.push('UID');
+  if (removed.length > 0) parts.push(`REMOVEFROM (${text(removed)})`);
+  if (added.length > 0) parts.push(`ADDTO (${text(added)})`);
+  session.out.untagged(parts.join(' '));
+}
+
+function text(steps: readonly Step[]): string {
+  return steps.map(([position, numbers]) => `${position} ${formatSet(numbers)}`).join(' ');
+}
+
+interface Steps {
+  readonly removed: readonly Step[];
+  readonly added: readonly Step[];
+}
+
+/** In the order of the mailbox the client finds the places itself: position 0 (RFC 5267 4.3.3). */
+function plainSteps(before: readonly Uid[], after: readonly Uid[], numberOf: (uid: Uid) => number): Steps {
+  const had = new Set(before);
+  const has = new Set(after);
+  const removed = before.filter((uid) => !has.has(uid)).map(numberOf);
+  const added = after.filter((uid) => !had.has(uid)).map(numberOf);
+  return {
+    removed: removed.length > 0 ? [[0, removed]] : [],
+    added: added.length > 0 ? [[0, added]] : [],
+  };
+}
+
+/** Taken out from the back to the front, put in from the front to the back, so that each position holds. */
+function sortedSteps(before: readonly Uid[], after: readonly Uid[], numberOf: (uid: Uid) => number): Steps {
+  const had = new Set(before);
+  const has = new Set(after);
+  const stay = before.filter((uid) => has.has(uid));
+  const stayed = after.filter((uid) => had.has(uid));
+  // Nothing that we sort by changes; were it so, all would be told anew.
+  const isSameOrder = stay.every((uid, at) => uid === stayed[at]);
+  const removed = isSameOrder ? runs(before, (uid) => !has.has(uid), numberOf) : runs(before, all, numberOf);
+  const added = isSameOrder ? runs(after, (uid) => !had.has(uid), numberOf) : runs(after, all, numberOf);
+  return { removed: removed.reverse(), added };
+}
+
+const all = (): boolean => true;
+
+/** Neighbours that are meant, with the position of the first, counted from 1. */
+function runs(uids: readonly Uid[], isMeant: (uid: Uid) => boolean, numberOf: (uid: Uid) => number): Step[] {
+  const found: [number, number[]][] = [];
+  let open: number[] | null = null;
+  uids.forEach((uid, at) => {
+    if (!isMeant(uid)) open = null;
+    else if (open) open.push(numberOf(uid));
+    else {
+      open = [numberOf(uid)];
+      found.push([at + 1, open]);
+    }
+  });
+  return found;
+}
