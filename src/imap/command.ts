@@ -17,7 +17,7 @@ import type { Selected } from './selected.ts';
 export type State = 'not-authenticated' | 'authenticated' | 'selected';
 
 /** What a client can switch on with ENABLE (RFC 5161), or by using it (CONDSTORE, RFC 7162 3.1). */
-export type Feature = 'CONDSTORE' | 'QRESYNC' | 'IMAP4rev2';
+export type Feature = 'CONDSTORE' | 'QRESYNC' | 'IMAP4rev2' | 'METADATA' | 'METADATA-SERVER';
 
 /** What all sessions of one server share. */
 export interface ImapWorld {
@@ -33,6 +33,16 @@ export interface ImapWorld {
   allowPlaintext(ip: string): boolean;
   /** Names of all capabilities of the loaded commands, items and keys. */
   readonly capabilities: readonly string[];
+}
+
+/** What a client is told of besides the selected mailbox, once it has asked for it. */
+export interface News {
+  readonly hasPending: boolean;
+  /** Adds all that is pending to the output, as untagged responses. */
+  tell(): void;
+  /** Set while somebody waits for it: IDLE. */
+  onPending: (() => void) | null;
+  stop(): void;
 }
 
 /** What a command may do. */
@@ -56,6 +66,8 @@ export interface ImapSession {
   /** What CAPABILITY says now. */
   capabilities(): string;
   enable(feature: Feature): void;
+  /** Told after each command and while it idles; all are stopped when the session ends. */
+  readonly news: Set<News>;
   /** A CONDSTORE enabling command: tells HIGHESTMODSEQ if it was the first (RFC 7162 3.1). */
   enableCondstore(): void;
   saslContext(): SaslContext;

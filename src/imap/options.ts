@@ -10,6 +10,7 @@ export interface ImapOptions {
   readonly keepAlive: number;
   readonly maxErrors: number;
   readonly maxAuthFailures: number;
+  readonly adminContact: string | null;
 }
 
 /** RFC 9051 5.4: an autologout timer after authentication is at least 30 minutes. */
@@ -35,4 +36,13 @@ export const imapOptions: z.ZodType<ImapOptions, object> = z.strictObject({
     ),
   maxErrors: z.int().min(1).default(50).describe('Wrong commands in a row before the session is ended.'),
   maxAuthFailures: z.int().min(1).default(10).describe('Failed logins in one session before it is ended.'),
+  adminContact: z
+    .string()
+    .regex(/^[a-z][a-z0-9+.-]*:[!-~]+$/, 'must be a URI such as mailto:postmaster@example.org')
+    .max(1000)
+    .nullable()
+    .default(null)
+    .describe(
+      'How users reach the administrator (METADATA, /shared/admin), such as mailto:postmaster@example.org.',
+    ),
 });

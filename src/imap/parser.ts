@@ -125,6 +125,12 @@ export class Parser {
     return this.peek >= 0x30 && this.peek <= 0x39;
   }
 
+  /** Whether a letter follows the next byte. */
+  get letterAfterNext(): boolean {
+    const byte = (this.#bytes[this.#at + 1] ?? 0) | 0x20;
+    return byte >= 0x61 && byte <= 0x7a;
+  }
+
   /** Whether a digit follows the next byte. */
   get digitAfterNext(): boolean {
     const byte = this.#bytes[this.#at + 1] ?? 0;

@@ -6,7 +6,7 @@ import { ConnectionLost, IdleTimeout } from '../net/errors.ts';
 import { HandshakeError } from '../net/handshake.ts';
 import type { SaslContext, SaslStep } from '../sasl/sasl.ts';
 import { type AccountStore, type Message, StoreError } from '../store/store.ts';
-import type { Announced, Command, Feature, ImapSession, ImapWorld, Ok, State } from './command.ts';
+import type { Announced, Command, Feature, ImapSession, ImapWorld, News, Ok, State } from './command.ts';
 import { CommandReader, type Received } from './command-reader.ts';
 import { ImapBad, ImapNo, toImapNo } from './errors.ts';
 import { flagLines } from './flag-lines.ts';
@@ -31,6 +31,7 @@ export class Session implements ImapSession {
   readonly out: Output;
   readonly #commands: ReadonlyMap<string, Command>;
   readonly #reader: CommandReader;
+  readonly news: Set<News> = new Set();
   readonly #enabled = new Set<Feature>();
   readonly #started: number;
   #tag = '*';
@@ -112,6 +113,7 @@ export class Session implements ImapSession {
     } catch (error) {
       this.#endedBy(error);
     } finally {
+      for (const news of this.news) news.stop();
       this.deselect();
       await this.#farewell();
       this.#logEnd();
@@ -220,6 +222,7 @@ export class Session implements ImapSession {
   }
 
   async tell(expunges: 'now' | 'later'): Promise<void> {
+    for (const news of this.news) if (news.hasPending) news.tell();
     const selected = this.#selected;
     if (!selected) return;
     if (selected.hasPending) await this.#tellPending(selected, expunges);

@@ -4,7 +4,7 @@ import { ImapNo } from '../errors.ts';
 import type { Parser } from '../parser.ts';
 
 /** Uses a client can give; \All and \Flagged would be views of other mailboxes, which there are none of. */
-const USES: ReadonlyMap<string, SpecialUse> = new Map([
+export const USES: ReadonlyMap<string, SpecialUse> = new Map([
   ['\\archive', 'archive'],
   ['\\drafts', 'drafts'],
   ['\\junk', 'junk'],

@@ -1,10 +1,13 @@
 import { type Command, command, type Feature } from '../command.ts';
+import { MetadataNews } from '../metadata-news.ts';
 
 /** What ENABLE turns on here. */
 const FEATURES: ReadonlyMap<string, Feature> = new Map([
   ['CONDSTORE', 'CONDSTORE'],
   ['QRESYNC', 'QRESYNC'],
   ['IMAP4REV2', 'IMAP4rev2'],
+  ['METADATA', 'METADATA'],
+  ['METADATA-SERVER', 'METADATA-SERVER'],
 ]);
 
 /** ENABLE (RFC 5161, RFC 9051 6.3.1). Unknown names are ignored. */
@@ -22,14 +25,18 @@ export const enable: Command = command({
 
   async run(session, names) {
     const enabled: string[] = [];
+    let metadata = false;
     for (const name of new Set(names)) {
       const feature = FEATURES.get(name);
       if (!feature || session.enabled.has(feature)) continue;
       // QRESYNC brings CONDSTORE with it (RFC 7162 3.2.3).
-      if (feature !== 'IMAP4rev2') session.enableCondstore();
+      if (feature === 'QRESYNC' || feature === 'CONDSTORE') session.enableCondstore();
       session.enable(feature);
+      if (feature === 'METADATA' || feature === 'METADATA-SERVER') metadata = true;
       enabled.push(feature);
     }
+    if (metadata && ![...session.news].some((each) => each instanceof MetadataNews))
+      session.news.add(new MetadataNews(session));
     session.out.untagged(enabled.length > 0 ? `ENABLED ${enabled.join(' ')}` : 'ENABLED');
     return undefined;
   },

@@ -1,5 +1,5 @@
 import { ConnectionLost } from '../../net/errors.ts';
-import { type Command, command, type ImapSession, nothing } from '../command.ts';
+import { type Command, command, type ImapSession, nothing, type News as Told } from '../command.ts';
 import { ImapBad } from '../errors.ts';
 
 /** `DONE`, and some room to see what came instead. */
@@ -38,14 +38,19 @@ class News {
 
   constructor(session: ImapSession) {
     this.#session = session;
-    if (session.hasSelected) session.selected.onPending = () => this.#wake();
+    for (const each of this.#sources()) each.onPending = () => this.#wake();
   }
 
   /** Resolves when nothing is being told any more. */
   async stop(): Promise<void> {
     this.#stopped = true;
-    if (this.#session.hasSelected) this.#session.selected.onPending = null;
+    for (const each of this.#sources()) each.onPending = null;
     await this.#telling;
+  }
+
+  #sources(): readonly Pick<Told, 'hasPending' | 'onPending'>[] {
+    const session = this.#session;
+    return session.hasSelected ? [session.selected, ...session.news] : [...session.news];
   }
 
   #wake(): void {
@@ -59,7 +64,7 @@ class News {
     try {
       // Changes that are committed together are announced one after the other.
       await new Promise<void>((resolve) => setImmediate(resolve));
-      while (!this.#stopped && session.hasSelected && session.selected.hasPending) {
+      while (!this.#stopped && this.#sources().some(({ hasPending }) => hasPending)) {
         await session.tell('now');
         await session.out.flush();
       }

@@ -16,6 +16,7 @@ import { list } from './list.ts';
 import { login } from './login.ts';
 import { logout } from './logout.ts';
 import { lsub } from './lsub.ts';
+import { getMetadata, setMetadata } from './metadata.ts';
 import { namespace } from './namespace.ts';
 import { check, noop } from './noop.ts';
 import { getQuota, getQuotaRoot } from './quota.ts';
@@ -43,6 +44,7 @@ export const commands: readonly Command[] = [
   examine,
   expunge,
   fetch,
+  getMetadata,
   getQuota,
   getQuotaRoot,
   id,
@@ -58,6 +60,7 @@ export const commands: readonly Command[] = [
   rename,
   search,
   select,
+  setMetadata,
   sort,
   starttls,
   status,

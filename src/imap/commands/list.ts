@@ -1,7 +1,9 @@
-import type { Mailbox, SpecialUse } from '../../store/store.ts';
+import type { Annotations } from '../../store/annotations.ts';
+import { type Mailbox, StoreError } from '../../store/store.ts';
 import { type Command, command, type ImapSession } from '../command.ts';
 import { ImapBad } from '../errors.ts';
 import { listPattern, SEPARATOR } from '../list-pattern.ts';
+import { annotationsOf, parseEntries, tellMetadata, USE_ATTRIBUTES } from '../metadata.ts';
 import type { Parser } from '../parser.ts';
 import { mailboxName } from '../response.ts';
 import { parseStatusItems, tellStatus } from '../status-items.ts';
@@ -19,16 +21,6 @@ const SELECT_OPTIONS: readonly string[] = [
 const NONE: ReadonlySet<string> = new Set();
 const RETURN_OPTIONS: readonly string[] = ['SUBSCRIBED', 'CHILDREN', 'SPECIAL-USE'];
 
-export const USE_ATTRIBUTES: Readonly<Record<SpecialUse, string>> = {
-  archive: '\\Archive',
-  drafts: '\\Drafts',
-  junk: '\\Junk',
-  sent: '\\Sent',
-  trash: '\\Trash',
-  flagged: '\\Flagged',
-  all: '\\All',
-};
-
 interface Arguments {
   readonly form: 'basic' | 'extended';
   readonly select: ReadonlySet<string>;
@@ -36,6 +28,7 @@ interface Arguments {
   readonly patterns: readonly string[];
   readonly returned: ReadonlySet<string>;
   readonly status: readonly string[] | null;
+  readonly metadata: readonly string[] | null;
 }
 
 /** One name to list: a mailbox, a parent of mailboxes, or a subscription without either. */
@@ -45,11 +38,11 @@ interface Entry {
   readonly subscribed: boolean;
 }
 
-/** LIST (RFC 9051 6.3.9, RFC 5258), with STATUS (RFC 5819) and special uses (RFC 6154). */
+/** LIST (RFC 9051 6.3.9, RFC 5258), with STATUS (RFC 5819), METADATA (RFC 9590) and special uses (RFC 6154). */
 export const list: Command = command({
   name: 'LIST',
   states: ['authenticated', 'selected'],
-  capability: ['LIST-EXTENDED', 'LIST-STATUS', 'CHILDREN', 'SPECIAL-USE'],
+  capability: ['LIST-EXTENDED', 'LIST-STATUS', 'LIST-METADATA', 'CHILDREN', 'SPECIAL-USE'],
   parse,
 
   async run(session, args) {
@@ -72,7 +65,8 @@ export const list: Command = command({
     const listed = entries.filter(
       (entry) => (isSelected(entry, args.select) || hiding.has(entry.path)) && matching(entry.path),
     );
-    const mailboxNow = inAdvance(session, listed);
+    const mailboxNow = inAdvance(listed, ({ path }) => session.store.mailbox(path));
+    const annotationsNow = inAdvance(listed, ({ mailbox }) => mailbox && annotations(session, mailbox));
 
     for (const [at, entry] of listed.entries()) {
       const extended = hiding.has(entry.path) ? ' ("CHILDINFO" ("SUBSCRIBED"))' : '';
@@ -80,6 +74,12 @@ export const list: Command = command({
       if (args.status) {
         const mailbox = await mailboxNow(at);
         if (mailbox?.selectable) await tellStatus(session, mailbox, args.status);
+      }
+      // Not of a mailbox that is listed for the sake of others below it (RFC 9590 3).
+      if (args.metadata && isSelected(entry, args.select)) {
+        const found = await annotationsNow(at);
+        const wish = { entries: args.metadata, depth: 0, maxSize: Number.POSITIVE_INFINITY };
+        if (found) tellMetadata(session, entry.path, found, wish);
       }
       if (out.full) await out.flush();
     }
@@ -90,21 +90,31 @@ export const list: Command = command({
 /** Questions that are on their way while an answer is told. */
 const IN_ADVANCE = 32;
 
-/** Asks for the nth mailbox as it is now, and for some after it: thousands of round trips take less time so. */
-function inAdvance(
-  { store }: ImapSession,
+/** Asks about the nth mailbox as it is now, and about some after it: thousands of round trips take less time so. */
+function inAdvance<T>(
   entries: readonly Entry[],
-): (at: number) => Promise<Mailbox | undefined> {
-  const answers: Promise<Mailbox | undefined>[] = [];
+  ask: (entry: Entry) => Promise<T | undefined> | null,
+): (at: number) => Promise<T | undefined> {
+  const answers: Promise<T | undefined>[] = [];
   return async (at) => {
-    for (const { mailbox, path } of entries.slice(answers.length, at + IN_ADVANCE)) {
-      const answer = mailbox?.selectable ? store.mailbox(path) : Promise.resolve(undefined);
+    for (const entry of entries.slice(answers.length, at + IN_ADVANCE)) {
+      const answer = (entry.mailbox?.selectable && ask(entry)) || Promise.resolve(undefined);
       // It may fail before anybody waits for it.
       answer.catch(() => undefined);
       answers.push(answer);
     }
     return answers[at];
   };
+}
+
+/** undefined when it has gone meanwhile: the rest of the answer is not hurt (RFC 9590 3). */
+async function annotations(session: ImapSession, mailbox: Mailbox): Promise<Annotations | undefined> {
+  try {
+    return await annotationsOf(session, mailbox);
+  } catch (error) {
+    if (error instanceof StoreError) return undefined;
+    throw error;
+  }
 }
 
 /** The LIST response of one mailbox, which SELECT gives in IMAP4rev2 (RFC 9051 6.3.2). */
@@ -144,6 +154,7 @@ function parse(p: Parser): Arguments {
   } else patterns = [p.listMailbox()];
   const returned = new Set<string>();
   let status: readonly string[] | null = null;
+  let metadata: readonly string[] | null = null;
   if (!p.atEnd) {
     form = 'extended';
     p.sp().take('RETURN').sp();
@@ -151,11 +162,12 @@ function parse(p: Parser): Arguments {
       const at = item.at;
       const name = item.atom().toUpperCase();
       if (name === 'STATUS') status = parseStatusItems(item.sp());
+      else if (name === 'METADATA') metadata = parseEntries(item.sp());
       else if (RETURN_OPTIONS.includes(name)) returned.add(name);
       else item.fail('No such return option', at);
     }, 'empty');
   }
-  return { form, select, reference, patterns, returned, status };
+  return { form, select, reference, patterns, returned, status, metadata };
 }
 
 function option(p: Parser, known: readonly string[]): string {

@@ -1,0 +1,67 @@
+import type { Change, MailboxId } from '../store/store.ts';
+import type { ImapSession, News } from './command.ts';
+import { astring, mailboxName } from './response.ts';
+
+/**
+ * Annotations that others change, told to a client that has enabled METADATA or METADATA-SERVER: names, without values
+ * (RFC 5464 4.4.2). What this session does itself is no news to it.
+ */
+
+/** Names that wait to be told; beyond, a mailbox's are told as "something below /private and /shared". */
+const MAX_WAITING = 1000;
+const EVERYTHING: ReadonlyMap<string, string> = new Map([
+  ['/private', '/private'],
+  ['/shared', '/shared'],
+]);
+
+interface Changed {
+  path: string;
+  /** Spellings, by name without case. */
+  names: Map<string, string>;
+}
+
+export class MetadataNews implements News {
+  onPending: (() => void) | null = null;
+  readonly stop: () => void;
+  readonly #session: ImapSession;
+  readonly #changed = new Map<MailboxId, Changed>();
+  #waiting = 0;
+
+  constructor(session: ImapSession) {
+    this.#session = session;
+    this.stop = session.store.watch((change) => this.#hear(change));
+  }
+
+  get hasPending(): boolean {
+    return this.#changed.size > 0;
+  }
+
+  tell(): void {
+    const { out, names: form } = this.#session;
+    for (const { path, names } of this.#changed.values())
+      out.untagged(`METADATA ${mailboxName(path, form)} ${[...names.values()].map(astring).join(' ')}`);
+    this.#changed.clear();
+    this.#waiting = 0;
+  }
+
+  #hear(change: Change): void {
+    if (change.type === 'mailbox') {
+      const changed = this.#changed.get(change.mailbox);
+      if (changed && change.what === 'renamed') changed.path = change.path;
+      if (change.what === 'deleted') this.#changed.delete(change.mailbox);
+      return;
+    }
+    if (change.type !== 'annotated' || change.by === this.#session.connection.sid) return;
+    // METADATA-SERVER is about the server's annotations alone (RFC 5464 1).
+    if (change.path !== '' && !this.#session.enabled.has('METADATA')) return;
+    const changed = this.#changed.get(change.mailbox) ?? { path: change.path, names: new Map() };
+    changed.path = change.path;
+    this.#changed.set(change.mailbox, changed);
+    for (const name of change.entries) {
+      if (!changed.names.has(name.toLowerCase())) this.#waiting++;
+      changed.names.set(name.toLowerCase(), name);
+    }
+    if (this.#waiting > MAX_WAITING) changed.names = new Map(EVERYTHING);
+    this.onPending?.();
+  }
+}
