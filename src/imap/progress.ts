@@ -13,7 +13,7 @@ export interface Progress {
 }
 
 /**
- * Resolves as `work` does. Nothing else may be written meanwhile: a notice is a response of its own.
+ * Resolves as `work` does. Meanwhile only whole responses may be added to the output: notices come between them.
  * @param progress asked whenever a notice is due; without it nobody knows how far the work is
  */
 export async function withNotices<T>(

@@ -3,6 +3,7 @@ import { ImapBad, ImapNo } from './errors.ts';
 import type { Parser } from './parser.ts';
 import { searchKeys } from './search/index.ts';
 import { type Criterion, fixed, type SearchContext, type SearchKey } from './search/key.ts';
+import type { SeqRange, SequenceSet } from './sequence-set.ts';
 
 /** The criteria of a SEARCH (RFC 9051 9, search-program), of bounded depth. */
 
@@ -79,7 +80,20 @@ function parseKey(p: Parser, context: SearchContext): Criterion {
 function sequenceKey(p: Parser, context: SearchContext): Criterion {
   const set = p.sequenceSet();
   context.sequences = true;
-  return fixed(({ selected }) => ({ uid: selected.resolve(set, 'sequence') }));
+  return fixed(({ selected }) => ({ uid: selected.resolve(within(set, selected.exists), 'sequence') }));
+}
+
+/** Ranges may go beyond the last message here, or begin there (RFC 7377 2); single numbers may not. */
+function within(set: SequenceSet, exists: number): SequenceSet {
+  if (set.ranges === '$') return set;
+  const ranges = set.ranges.flatMap((range): SeqRange[] => {
+    if (range.first === range.last) return [range];
+    const first = range.first === '*' ? exists : range.first;
+    const last = range.last === '*' ? exists : range.last;
+    const low = Math.min(first, last);
+    return low > exists || low === 0 ? [] : [{ first: low, last: Math.min(Math.max(first, last), exists) }];
+  });
+  return { ranges, at: set.at };
 }
 
 function allOf(criteria: readonly Criterion[]): Criterion {

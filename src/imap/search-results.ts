@@ -1,4 +1,4 @@
-import type { ModSeq, Uid } from '../store/store.ts';
+import type { MailboxId, ModSeq, Uid } from '../store/store.ts';
 import type { ImapSession } from './command.ts';
 import type { Parser } from './parser.ts';
 import { type PartialRange, parsePartialRange, partOf } from './partial-range.ts';
@@ -52,17 +52,35 @@ interface Asked {
 /** Saves and tells what was asked for. `uids` are all in the view, in the order of the answer. */
 export async function tellResults(session: ImapSession, asked: Asked, uids: readonly Uid[]): Promise<void> {
   const { selected, out } = session;
-  const { options } = asked.returned;
-  if (options.has('SAVE')) selected.saved = Uint32Array.from(saved(asked.returned, uids)).sort();
-  // SAVE alone is answered by OK alone (RFC 5182 2.1).
-  if (options.has('SAVE') && !asked.returned.partial && !DATA.some((option) => options.has(option))) return;
+  save(session, asked.returned, uids);
+  if (isSilent(asked.returned)) return;
   const numbers = asked.by === 'uid' ? uids : uids.map((uid) => selected.sequenceOf(uid));
   const parts = [`ESEARCH (TAG ${string(session.tag)})`];
   if (asked.by === 'uid') parts.push('UID');
   parts.push(...resultData(asked.returned, numbers));
-  if (asked.modSeq && uids.length > 0)
-    parts.push(`MODSEQ ${await highestModSeq(session, told(asked.returned, uids))}`);
+  if (asked.modSeq) parts.push(...(await modSeqData(session, selected.id, asked.returned, uids)));
   out.untagged(parts.join(' '));
+}
+
+/** MODSEQ, which is about the messages that are told (RFC 4731 3.2). */
+export async function modSeqData(
+  session: ImapSession,
+  mailbox: MailboxId,
+  returned: Returned,
+  uids: readonly Uid[],
+): Promise<string[]> {
+  if (uids.length === 0) return [];
+  return [`MODSEQ ${await highestModSeq(session, mailbox, told(returned, uids))}`];
+}
+
+/** Leaves the results for `$` where SAVE asks for that. */
+export function save({ selected }: ImapSession, returned: Returned, uids: readonly Uid[]): void {
+  if (returned.options.has('SAVE')) selected.saved = Uint32Array.from(saved(returned, uids)).sort();
+}
+
+/** Whether nothing is to be told but OK: SAVE without any data (RFC 5182 2.1). */
+export function isSilent({ options, partial }: Returned): boolean {
+  return options.has('SAVE') && !partial && !DATA.some((option) => options.has(option));
 }
 
 /** Throws away what an earlier SAVE left: a SAVE that fails leaves nothing (RFC 5182 2.1). */
@@ -84,7 +102,11 @@ export function resultData({ options, partial }: Returned, numbers: readonly num
 }
 
 /** The highest MODSEQ of these messages, which come in any order. */
-export async function highestModSeq({ selected, store }: ImapSession, uids: readonly Uid[]): Promise<ModSeq> {
+export async function highestModSeq(
+  { store }: ImapSession,
+  mailbox: MailboxId,
+  uids: readonly Uid[],
+): Promise<ModSeq> {
   const wanted = new Set(uids);
   let first = uids[0] ?? 0;
   let last = first;
@@ -93,7 +115,7 @@ export async function highestModSeq({ selected, store }: ImapSession, uids: read
     if (uid > last) last = uid;
   }
   let highest = 1;
-  for await (const batch of store.messages(selected.id, [{ first, last }]))
+  for await (const batch of store.messages(mailbox, [{ first, last }]))
     for (const { uid, modSeq } of batch) if (wanted.has(uid)) highest = Math.max(highest, modSeq);
   return highest as ModSeq;
 }

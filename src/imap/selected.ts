@@ -119,6 +119,7 @@ export class Selected {
   resolve(set: SequenceSet, by: 'uid' | 'sequence'): UidRange[] {
     if (set.ranges === '$') return this.#savedRanges();
     if (by === 'uid') return this.#count === 0 ? [] : this.#clip(normalise(set.ranges, this.lastUid));
+    if (set.ranges.length === 0) return [];
     const ranges = normalise(set.ranges, this.#count);
     const [first] = ranges;
     const last = ranges.at(-1);

@@ -24,6 +24,8 @@ export interface Watched {
   readonly criterion: Criterion;
   /** Null: in the order of the mailbox. */
   readonly keys: readonly SortKey[] | null;
+  /** What ESEARCH says of the mailbox besides the tag (RFC 7377 2.1). */
+  readonly place?: string;
 }
 
 /**
@@ -160,7 +162,7 @@ function tell(session: ImapSession, context: Context, results: readonly Uid[]): 
     : plainSteps(context.results, results, numberOf);
   context.results = results;
   if (removed.length === 0 && added.length === 0) return;
-  const parts = [`ESEARCH (TAG ${string(context.tag)})`];
+  const parts = [`ESEARCH (TAG ${string(context.tag)}${context.place ?? ''})`];
   if (context.by === 'uid') parts.push('UID');
   if (removed.length > 0) parts.push(`REMOVEFROM (${text(removed)})`);
   if (added.length > 0) parts.push(`ADDTO (${text(added)})`);

@@ -8,6 +8,7 @@ import { copy, move } from './copy.ts';
 import { create } from './create.ts';
 import { remove, rename } from './delete.ts';
 import { enable } from './enable.ts';
+import { esearch } from './esearch.ts';
 import { expunge } from './expunge.ts';
 import { fetch } from './fetch.ts';
 import { id } from './id.ts';
@@ -41,6 +42,7 @@ export const commands: readonly Command[] = [
   copy,
   create,
   enable,
+  esearch,
   examine,
   expunge,
   fetch,

@@ -75,7 +75,8 @@ async function plain(
   const { out, selected } = session;
   const numbers = by === 'uid' ? uids : uids.map((uid) => selected.sequenceOf(uid));
   // What may fail comes before the first byte.
-  const highest = modSeq && uids.length > 0 ? ` (MODSEQ ${await highestModSeq(session, uids)})` : '';
+  const highest =
+    modSeq && uids.length > 0 ? ` (MODSEQ ${await highestModSeq(session, selected.id, uids)})` : '';
   out.add('* SEARCH');
   for (let at = 0; at < numbers.length; at += CHUNK) {
     out.add(` ${numbers.slice(at, at + CHUNK).join(' ')}`);

@@ -2,6 +2,7 @@ import { decodeBytes } from '../../message/charset.ts';
 import type { SearchCriteria } from '../../store/store.ts';
 import type { ImapSession } from '../command.ts';
 import type { Parser } from '../parser.ts';
+import type { Selected } from '../selected.ts';
 
 /** A SEARCH key is a value in a file with its kin; `parse` has taken its name and reads what follows it. */
 export interface SearchKey {
@@ -24,7 +25,10 @@ export interface SearchContext {
 }
 
 /** What is to be found, once it is known which messages the session sees and what time it is. */
-export type Criterion = (session: ImapSession) => SearchCriteria | Promise<SearchCriteria>;
+export type Criterion = (scope: SearchScope) => SearchCriteria | Promise<SearchCriteria>;
+
+/** Where a search goes: the selected mailbox, or one that is looked at as if it were (RFC 7377). */
+export type SearchScope = Pick<ImapSession, 'selected' | 'world'>;
 
 /** A string to search for, as text. */
 export function searchString(p: Parser, { charset }: SearchContext): string {
@@ -33,9 +37,10 @@ export function searchString(p: Parser, { charset }: SearchContext): string {
 
 /** Means for ever what it meant when the command came, however often the search is repeated (RFC 5267 4.3). */
 export function fixed(criterion: Criterion): Criterion {
-  let known: SearchCriteria | undefined;
-  return async (session) => {
-    known ??= await criterion(session);
-    return known;
+  const known = new WeakMap<Selected, SearchCriteria>();
+  return async (scope) => {
+    const criteria = known.get(scope.selected) ?? (await criterion(scope));
+    known.set(scope.selected, criteria);
+    return criteria;
   };
 }

@@ -1,14 +1,13 @@
 import type { SearchCriteria } from '../../store/store.ts';
-import type { ImapSession } from '../command.ts';
-import type { SearchKey } from './key.ts';
+import type { SearchKey, SearchScope } from './key.ts';
 
 /** NEW, OLD and RECENT (RFC 3501 6.4.4): \Recent is the session's, so these are ranges of UIDs to the store. */
 export const recentKeys: readonly SearchKey[] = [
   { name: 'RECENT', parse: () => recent },
-  { name: 'OLD', parse: () => (session) => ({ not: recent(session) }) },
-  { name: 'NEW', parse: () => (session) => ({ all: [recent(session), { not: { flag: '\\Seen' } }] }) },
+  { name: 'OLD', parse: () => (scope) => ({ not: recent(scope) }) },
+  { name: 'NEW', parse: () => (scope) => ({ all: [recent(scope), { not: { flag: '\\Seen' } }] }) },
 ];
 
-function recent({ selected }: ImapSession): SearchCriteria {
+function recent({ selected }: SearchScope): SearchCriteria {
   return { uid: [...selected.recent] };
 }
