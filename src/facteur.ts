@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { listAccounts } from './admin/accounts.ts';
 import { adoptionHandlers } from './admin/adopt.ts';
+import { banHandlers } from './admin/bans.ts';
 import { ControlServer, controlPath } from './admin/control.ts';
 import { queueHandlers } from './admin/queue.ts';
 import { storeHandlers } from './admin/store.ts';
@@ -38,6 +39,7 @@ import { createProtocols, type Protocols, type ProtocolsDeps } from './protocols
 import type { DeliveryAgent, NewMessage } from './queue/queue.ts';
 import { Scheduler, type SchedulerOptions } from './queue/scheduler.ts';
 import type { SegmentQueue } from './queue/segment-queue.ts';
+import { LoginGuard } from './sasl/login-guard.ts';
 import { DailyWalk } from './store/daily-walk.ts';
 import { accountLimits, type Limits } from './store/quota.ts';
 import { ThreadStore } from './store/thread-store.ts';
@@ -128,6 +130,7 @@ export class Facteur {
     warnOfUnserved(config, parts.surroundings.log);
     parts.declared.replace(config.directory);
     parts.directory.configure(directorySettings(config));
+    parts.loginGuard.configure(config.auth.bans);
     parts.scheduler.reload(schedulerOptions(config));
     parts.remote.replace(config);
     const old = this.#protocols;
@@ -162,6 +165,7 @@ interface Parts {
   readonly store: ThreadStore;
   readonly quota: QuotaCheck;
   readonly maildropLocks: MaildropLocks;
+  readonly loginGuard: LoginGuard;
   readonly scheduler: Scheduler;
   readonly remote: ReplaceableRemote;
   readonly surroundings: Surroundings;
@@ -234,7 +238,9 @@ async function build(
     log,
   });
   onClose(() => walk.close());
+  const loginGuard = new LoginGuard(config.auth.bans, clock, log);
   const handlers = {
+    ...banHandlers(loginGuard),
     ...queueHandlers(queue),
     ...adoptionHandlers(store),
     ...storeHandlers(store),
@@ -253,6 +259,7 @@ async function build(
     store,
     quota,
     maildropLocks: new MaildropLocks(),
+    loginGuard,
     scheduler,
     remote,
     surroundings,
@@ -300,9 +307,10 @@ class ReplaceableRemote implements DeliveryAgent {
 }
 
 function protocolsDeps(config: Config, parts: Parts): ProtocolsDeps {
-  const { directory, queue, store, quota, maildropLocks, certificates, surroundings } = parts;
+  const { directory, queue, store, quota, maildropLocks, loginGuard, certificates, surroundings } = parts;
   const hostname = hostnameOf(config);
-  return { hostname, directory, queue, store, quota, maildropLocks, tls: certificates, ...surroundings };
+  const shared = { directory, queue, store, quota, maildropLocks, loginGuard };
+  return { hostname, ...shared, tls: certificates, ...surroundings };
 }
 
 function checkStartable(config: Config): void {

@@ -14,6 +14,7 @@ import type { MaildropLocks } from './pop3/locks.ts';
 import { createPop3Server, POP3_REFUSAL } from './pop3/server.ts';
 import type { QueueStore } from './queue/queue.ts';
 import { createSasl } from './sasl/index.ts';
+import type { LoginGuard } from './sasl/login-guard.ts';
 import { createSmtpServer, type SmtpServer } from './smtp/server.ts';
 import type { MailStore } from './store/store.ts';
 
@@ -53,6 +54,7 @@ export interface ProtocolsDeps {
   readonly store: MailStore;
   readonly quota: QuotaCheck;
   readonly maildropLocks: MaildropLocks;
+  readonly loginGuard: LoginGuard;
   readonly tls: TlsContext;
   readonly clock: Clock;
   readonly log: Logger;
@@ -68,6 +70,7 @@ export function createProtocols(config: Config, deps: ProtocolsDeps): Protocols 
     log,
     clock,
     hostname,
+    guard: deps.loginGuard,
     cramMd5,
     allHaveScram: () => directory.allHaveScram(),
   });

@@ -33,6 +33,11 @@ export const commands: readonly CliEntry[] = [
     load: async () => (await import('./queue-command.ts')).queueCommand,
   },
   {
+    name: 'bans',
+    summary: 'addresses and names with too many failed logins: list, remove',
+    load: async () => (await import('./bans.ts')).bansCommand,
+  },
+  {
     name: 'store',
     summary: 'compare the index of the mail with the Maildir, mend it, make it again',
     load: async () => (await import('./store-command.ts')).storeCommand,

@@ -10,7 +10,7 @@ import { deriveScramKeys, inventScramKeys } from './scram-keys.ts';
 import type { Credentials, Source } from './source.ts';
 
 /** A mail client opens several connections at once, and again each time it wakes up: not each is worth a hash. */
-const REMEMBER_MS = 60_000;
+const REMEMBER_MS = 5 * 60_000;
 /** Logins remembered; the oldest go first. */
 const MAX_REMEMBERED = 10_000;
 /** A login name in the log or in a key is never longer; an address has 320 octets at most. */

@@ -168,6 +168,8 @@ export class Session implements ImapSession {
     if (step.is === 'challenge') throw new Error('a SASL exchange ended with a challenge');
     if (step.reason === 'cancelled') throw new ImapBad('Authentication cancelled');
     if (step.reason === 'protocol') throw new ImapBad('That is not what the mechanism expects');
+    // RFC 9051 7.1: an operation ran against a limit of the server.
+    if (step.reason === 'limited') throw new ImapNo('Too many failed logins, try again later', 'LIMIT');
     if (step.reason === 'temporary') throw new ImapNo('Logins are not possible at the moment', 'UNAVAILABLE');
     if (++this.#authFailures >= this.world.settings.maxAuthFailures)
       this.#ending = { reason: 'too many failed logins', farewell: 'Too many failed logins' };

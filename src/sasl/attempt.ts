@@ -2,6 +2,7 @@ import type { Account } from '../directory/directory.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { FailureDelay } from './failure-delay.ts';
+import type { LoginGuard } from './login-guard.ts';
 import type { SaslContext, SaslStep } from './sasl.ts';
 
 /** A name in a log line is cut here; an address has at most 320 octets. */
@@ -12,6 +13,8 @@ export interface AttemptLog {
   readonly log: Logger;
   readonly clock: Clock;
   readonly delay: FailureDelay;
+  /** Shared over reloads; without it nobody is banned. */
+  readonly guard?: LoginGuard | undefined;
 }
 
 /**
@@ -19,7 +22,7 @@ export interface AttemptLog {
  * failure late enough that its time tells nothing. No line ever has more than the login name.
  */
 export async function attempt(
-  { log, clock, delay }: AttemptLog,
+  { log, clock, delay, guard }: AttemptLog,
   context: SaslContext,
   mechanism: string,
   login: string,
@@ -28,9 +31,16 @@ export async function attempt(
   const startedAt = clock.now().getTime();
   const { sid, ip, service } = context;
   const fields = { sid, ip, service, mechanism, login: login.slice(0, MAX_LOGGED_LOGIN) };
+  if (guard?.admits(ip, login) === false) {
+    // No password was looked at, and the answer takes the time of any failure.
+    log.info(fields, 'authentication refused: too many failures');
+    await delay.wait(ip, startedAt, context.signal);
+    return { is: 'failed', reason: 'limited' };
+  }
   try {
     const passed = await check();
     if (passed) {
+      guard?.passed(ip, login);
       log.info({ ...fields, account: passed.account.id }, 'authenticated');
       return { is: 'done', ...passed };
     }
@@ -40,6 +50,7 @@ export async function attempt(
     return { is: 'failed', reason: 'temporary' };
   }
   log.info(fields, 'authentication failed');
+  guard?.failed(ip, login);
   await delay.wait(ip, startedAt, context.signal);
   return { is: 'failed', reason: 'credentials' };
 }

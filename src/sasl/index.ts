@@ -5,6 +5,7 @@ import type { AttemptLog } from './attempt.ts';
 import { apop, cramMd5 } from './cram-md5.ts';
 import { FailureDelay } from './failure-delay.ts';
 import { login } from './login.ts';
+import type { LoginGuard } from './login-guard.ts';
 import { passwordAttempt, plain } from './plain.ts';
 import type { Sasl, SaslMechanism } from './sasl.ts';
 import { scramSha256 } from './scram-sha-256.ts';
@@ -13,6 +14,8 @@ export interface SaslOptions {
   readonly directory: Directory;
   readonly log: Logger;
   readonly clock: Clock;
+  /** Bans; shared with the servers before and after a reload. */
+  readonly guard?: LoginGuard;
   /** In CRAM-MD5's challenges. */
   readonly hostname: string;
   /** `auth.cramMd5`. */
@@ -28,7 +31,7 @@ export interface SaslOptions {
 /** The mechanisms of the house, strongest first. A new one is a file and a line here. */
 export function createSasl(options: SaslOptions): Sasl {
   const { directory, clock, hostname } = options;
-  const log: AttemptLog = { log: options.log, clock, delay: new FailureDelay(clock) };
+  const log: AttemptLog = { log: options.log, clock, delay: new FailureDelay(clock), guard: options.guard };
   const scram = scramSha256(directory, log);
   const all: readonly SaslMechanism[] = [
     scram,

@@ -1,12 +1,40 @@
 import { z } from 'zod';
-import { network } from '../lib/options.ts';
+import { duration, network } from '../lib/options.ts';
 import { parseDomain } from '../mail/address.ts';
+import type { GuardSettings } from './login-guard.ts';
+
+/** `auth.bans:` of the configuration file. Durations in milliseconds. */
+const bansOptions: z.ZodType<GuardSettings, object> = z.strictObject({
+  addressFailures: z
+    .int()
+    .min(0)
+    .default(20)
+    .describe('Failed logins from one IPv4 address or IPv6 /64 before its logins are refused; 0 is never.'),
+  accountFailures: z
+    .int()
+    .min(0)
+    .default(50)
+    .describe(
+      'Failed logins for one name, from anywhere, before it is refused to addresses that have not logged in with it ' +
+        'in the last month; 0 is never.',
+    ),
+  window: duration().prefault('10m').describe('Failures are forgotten after so long without another.'),
+  duration: duration()
+    .prefault('5m')
+    .describe('How long the first ban lasts; each further one twice as long.'),
+  maxDuration: duration().prefault('1d').describe('No ban is longer.'),
+  allow: z
+    .array(network())
+    .default([])
+    .describe('Networks whose logins are never banned, such as that of a webmail. Loopback never is.'),
+});
 
 /** `auth:` of the configuration file. */
 export const authOptions: z.ZodObject<{
   allowPlaintextFrom: z.ZodDefault<z.ZodArray<z.ZodType<string, string>>>;
   defaultDomain: z.ZodDefault<z.ZodNullable<z.ZodString>>;
   cramMd5: z.ZodDefault<z.ZodBoolean>;
+  bans: z.ZodPrefault<z.ZodType<GuardSettings, object>>;
 }> = z.strictObject({
   allowPlaintextFrom: z
     .array(network())
@@ -25,6 +53,7 @@ export const authOptions: z.ZodObject<{
       'Offer CRAM-MD5 and APOP to old clients. Both need the password itself: from then on it is kept, encrypted, ' +
         'for every password that is set.',
     ),
+  bans: bansOptions.prefault({}),
 });
 
 export type AuthOptions = z.output<typeof authOptions>;

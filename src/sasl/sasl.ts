@@ -26,7 +26,11 @@ export type SaslStep =
        */
       readonly data?: Uint8Array;
     }
-  | { readonly is: 'failed'; readonly reason: 'credentials' | 'protocol' | 'cancelled' | 'temporary' };
+  | {
+      readonly is: 'failed';
+      /** `limited`: too many failures came before, so nothing was looked at (login-guard.ts). */
+      readonly reason: 'credentials' | 'protocol' | 'cancelled' | 'temporary' | 'limited';
+    };
 
 /** One exchange. `respond` gets the client's decoded response; the first call gets the initial response or null. */
 export interface SaslExchange {

@@ -101,6 +101,8 @@ function failure(reason: Extract<SaslStep, { is: 'failed' }>['reason']): LoginSt
       return failed(501, '5.5.2', 'Bad response for this mechanism');
     case 'cancelled':
       return failed(501, '5.7.0', 'Authentication cancelled');
+    case 'limited':
+      return failed(454, '4.7.0', 'Too many failed logins, try again later');
     case 'temporary':
       return failed(454, '4.7.0', 'Temporary authentication failure');
   }

@@ -7,7 +7,11 @@ import { start, world } from './harness.ts';
 const names = (list: readonly { readonly name: string }[]): string[] => list.map(({ name }) => name);
 
 test('the settings have the names and defaults that tools rely on', () => {
-  expect(authOptions.parse({})).toEqual({ allowPlaintextFrom: [], defaultDomain: null, cramMd5: false });
+  expect(authOptions.parse({})).toMatchObject({
+    allowPlaintextFrom: [],
+    defaultDomain: null,
+    cramMd5: false,
+  });
   expect(authOptions.safeParse({ allowPlaintextFrom: ['nonsense'] }).success).toBe(false);
   expect(authOptions.safeParse({ defaultDomain: 'a..b' }).success).toBe(false);
 });
