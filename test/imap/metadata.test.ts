@@ -112,6 +112,9 @@ describe('dialogues of RFC 5464', () => {
       /^NO \[METADATA MAXSIZE 65536\]/,
     );
     expect(await client.ok('GETMETADATA "" /private/a')).toEqual(['METADATA "" (/private/a NIL)']);
+    expect(await client.tagged(`SETMETADATA "" (/private/a {70000+}\r\n${'x'.repeat(70000)})`)).toMatch(
+      /^NO \[METADATA MAXSIZE 65536\]/,
+    );
     await client.ok(`SETMETADATA "" (/private/a {65536+}\r\n${'x'.repeat(65536)})`);
   });
 

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { MaildirAccount } from '../../src/store/maildir/account.ts';
@@ -80,9 +80,22 @@ test('a file that somebody spoiled has what can still be read; one of a newer ve
     ['/private/a', 'a'],
     ['/private/c', 'c'],
   ]);
+  writeFileSync(file, '');
+  expect(annotationsOf(account, id).size).toBe(0);
   writeFileSync(file, 'facteur-annotations 2\n');
   expect(() => annotate(account, id, set('/private/a', 'b'))).toThrow(StoreError);
   expect(readFileSync(file, 'latin1')).toBe('facteur-annotations 2\n');
+});
+
+test('a link is no file: it could lead to another account', () => {
+  const { id } = createMailbox(account, 'Work', null);
+  annotate(account, ACCOUNT, set('/private/secret', 'x'));
+  const link = `${base.path}/Maildir/.Work/facteur-annotations`;
+  symlinkSync('../facteur-account-annotations', link);
+  expect(annotationsOf(account, id).size).toBe(0);
+  annotate(account, id, set('/private/a', 'b'));
+  expect([...annotationsOf(account, id).keys()]).toEqual(['/private/a']);
+  expect([...annotationsOf(account, ACCOUNT).keys()]).toEqual(['/private/secret']);
 });
 
 test('what is written is read again; whatever is read throws nothing', () => {

@@ -45,7 +45,7 @@ export const getMetadata: Command = command({
 
   async run(session, { path, wish }) {
     const mailbox = await annotatable(session, path);
-    const longest = tellMetadata(session, path, await annotationsOf(session, mailbox), wish);
+    const longest = tellMetadata(session, mailbox?.path ?? '', await annotationsOf(session, mailbox), wish);
     return longest > 0 ? { code: `METADATA LONGENTRIES ${longest}` } : undefined;
   },
 });

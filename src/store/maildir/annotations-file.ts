@@ -1,6 +1,7 @@
-import type { Annotations } from '../annotations.ts';
+import { closeSync, fstatSync, readSync } from 'node:fs';
+import { type Annotations, MAX_ANNOTATIONS_SIZE } from '../annotations.ts';
 import { StoreError } from '../store.ts';
-import { readOptional, syncDirectory, unlinkIfThere, writeDurably } from './disk.ts';
+import { isMissing, NotRegular, openRegular, syncDirectory, unlinkIfThere, writeDurably } from './disk.ts';
 
 /**
  * `facteur-annotations`, in each folder that has some, and `facteur-account-annotations` in the Maildir, for those of the
@@ -18,10 +19,24 @@ export const FOLDER_ANNOTATIONS = 'facteur-annotations';
 export const ACCOUNT_ANNOTATIONS = 'facteur-account-annotations';
 
 const HEADER = 'facteur-annotations 1';
+/** So much of a file is read; no file of ours is longer, with all of its names escaped. */
+const MAX_FILE: number = 4 * MAX_ANNOTATIONS_SIZE;
 
 export function readAnnotations(directory: string, file: string): Annotations {
-  const text = readOptional(`${directory}/${file}`)?.toString('latin1');
-  return text === undefined ? new Map() : parseAnnotations(text);
+  let fd: number;
+  try {
+    // Never through a link: it could lead to another account's.
+    fd = openRegular(`${directory}/${file}`);
+  } catch (error) {
+    if (isMissing(error) || error instanceof NotRegular) return new Map();
+    throw error;
+  }
+  try {
+    const buffer = Buffer.allocUnsafe(Math.min(fstatSync(fd).size, MAX_FILE));
+    return parseAnnotations(buffer.toString('latin1', 0, readSync(fd, buffer, 0, buffer.length, 0)));
+  } finally {
+    closeSync(fd);
+  }
 }
 
 export function parseAnnotations(text: string): Annotations {
