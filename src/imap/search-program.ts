@@ -1,6 +1,7 @@
 import { isKnownCharset } from '../message/charset.ts';
 import { ImapBad, ImapNo } from './errors.ts';
 import type { Parser } from './parser.ts';
+import type { FuzzyTerm } from './search/fuzzy.ts';
 import { searchKeys } from './search/index.ts';
 import { type Criterion, fixed, type SearchContext, type SearchKey } from './search/key.ts';
 import type { SeqRange, SequenceSet } from './sequence-set.ts';
@@ -19,6 +20,8 @@ export interface SearchProgram {
   readonly modSeq: boolean;
   /** Sequence numbers occur: nothing may shift them before the client has the answer (RFC 7162 3.2.10.2). */
   readonly sequences: boolean;
+  /** What RELEVANCY is made of; null where FUZZY does not occur (RFC 6203). */
+  readonly fuzzy: readonly FuzzyTerm[] | null;
 }
 
 /** `[CHARSET x] key key …` to the end of the command. */
@@ -41,6 +44,8 @@ function parseProgram(p: Parser, charset: string): SearchProgram {
     charset,
     modSeq: false,
     sequences: false,
+    fuzzy: false,
+    terms: null,
     key(inner) {
       if (++depth > MAX_DEPTH) inner.fail('The search is nested too deeply');
       if (++keys > MAX_KEYS) inner.fail('The search has too many keys');
@@ -53,7 +58,8 @@ function parseProgram(p: Parser, charset: string): SearchProgram {
   while (!p.atEnd) all.push(context.key(p.sp()));
   // NO, not BAD, so it waits until the command is parsed: SAVE takes note of a NO (RFC 5182 2.1).
   const criterion = known ? allOf(all) : unknownCharset;
-  return { criterion, modSeq: context.modSeq, sequences: context.sequences };
+  const { modSeq, sequences, terms } = context;
+  return { criterion, modSeq, sequences, fuzzy: terms };
 }
 
 function parseCharset(p: Parser): string {

@@ -1,16 +1,18 @@
-import type { MailboxId, ModSeq, Uid } from '../store/store.ts';
+import type { AccountStore, MailboxId, ModSeq, Uid } from '../store/store.ts';
 import type { ImapSession } from './command.ts';
 import type { Parser } from './parser.ts';
 import { type PartialRange, parsePartialRange, partOf } from './partial-range.ts';
+import { relevancies } from './relevancy.ts';
 import { string } from './response.ts';
+import type { SearchProgram } from './search-program.ts';
 import { formatSet } from './sequence-set.ts';
 
 /** RETURN (…) of SEARCH and SORT and the ESEARCH response to it (RFC 4731, 5182, 5267, 9394). */
 
-const OPTIONS = ['MIN', 'MAX', 'ALL', 'COUNT', 'SAVE', 'CONTEXT', 'UPDATE'] as const;
+const OPTIONS = ['MIN', 'MAX', 'ALL', 'COUNT', 'SAVE', 'CONTEXT', 'UPDATE', 'RELEVANCY'] as const;
 type Option = (typeof OPTIONS)[number];
 /** Those that something is told for; CONTEXT is a hint that we do not need (RFC 5267 4.2). */
-const DATA: readonly Option[] = ['MIN', 'MAX', 'ALL', 'COUNT'];
+const DATA: readonly Option[] = ['MIN', 'MAX', 'ALL', 'COUNT', 'RELEVANCY'];
 
 export interface Returned {
   readonly options: ReadonlySet<Option>;
@@ -45,8 +47,12 @@ export function parseReturned(p: Parser): Returned | null {
 interface Asked {
   readonly by: 'uid' | 'sequence';
   readonly returned: Returned;
-  /** The keys make the answer tell the highest MODSEQ (RFC 7162 3.1.5). */
-  readonly modSeq: boolean;
+  readonly program: SearchProgram;
+}
+
+/** RELEVANCY is of FUZZY searches alone (RFC 6203 4 and 6). */
+export function checkRelevancy(p: Parser, { options }: Returned, { fuzzy }: SearchProgram, at: number): void {
+  if (options.has('RELEVANCY') && !fuzzy) p.fail('RELEVANCY needs FUZZY', at);
 }
 
 /** Saves and tells what was asked for. `uids` are all in the view, in the order of the answer. */
@@ -58,19 +64,27 @@ export async function tellResults(session: ImapSession, asked: Asked, uids: read
   const parts = [`ESEARCH (TAG ${string(session.tag)})`];
   if (asked.by === 'uid') parts.push('UID');
   parts.push(...resultData(asked.returned, numbers));
-  if (asked.modSeq) parts.push(...(await modSeqData(session, selected.id, asked.returned, uids)));
+  parts.push(...(await moreData(session, selected.id, asked, uids)));
   out.untagged(parts.join(' '));
 }
 
-/** MODSEQ, which is about the messages that are told (RFC 4731 3.2). */
-export async function modSeqData(
-  session: ImapSession,
-  mailbox: MailboxId,
-  returned: Returned,
+/** Data that the store has to be asked for: MODSEQ (RFC 7162 3.1.5, 3.1.10) and RELEVANCY (RFC 6203 4). */
+export async function moreData(
+  { store }: ImapSession,
+  id: MailboxId,
+  { returned, program }: Pick<Asked, 'returned' | 'program'>,
   uids: readonly Uid[],
 ): Promise<string[]> {
-  if (uids.length === 0) return [];
-  return [`MODSEQ ${await highestModSeq(session, mailbox, told(returned, uids))}`];
+  const parts: string[] = [];
+  if (uids.length === 0) return parts;
+  if (program.modSeq) parts.push(`MODSEQ ${await highestModSeq({ store, id }, told(returned, uids))}`);
+  const { options, partial } = returned;
+  if (!program.fuzzy || !options.has('RELEVANCY')) return parts;
+  // One score for each of those that are told.
+  const shown = partial ? partOf(uids, partial) : uids;
+  const scores = await relevancies({ store, id }, program.fuzzy, shown);
+  parts.push(`RELEVANCY (${shown.map((uid) => scores.get(uid) ?? 1).join(' ')})`);
+  return parts;
 }
 
 /** Leaves the results for `$` where SAVE asks for that. */
@@ -103,8 +117,7 @@ export function resultData({ options, partial }: Returned, numbers: readonly num
 
 /** The highest MODSEQ of these messages, which come in any order. */
 export async function highestModSeq(
-  { store }: ImapSession,
-  mailbox: MailboxId,
+  { store, id }: { readonly store: AccountStore; readonly id: MailboxId },
   uids: readonly Uid[],
 ): Promise<ModSeq> {
   const wanted = new Set(uids);
@@ -115,7 +128,7 @@ export async function highestModSeq(
     if (uid > last) last = uid;
   }
   let highest = 1;
-  for await (const batch of store.messages(mailbox, [{ first, last }]))
+  for await (const batch of store.messages(id, [{ first, last }]))
     for (const { uid, modSeq } of batch) if (wanted.has(uid)) highest = Math.max(highest, modSeq);
   return highest as ModSeq;
 }

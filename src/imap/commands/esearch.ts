@@ -7,9 +7,10 @@ import { withNotices } from '../progress.ts';
 import { mailboxName, string } from '../response.ts';
 import { parseSearchProgram, type SearchProgram } from '../search-program.ts';
 import {
+  checkRelevancy,
   forget,
   isSilent,
-  modSeqData,
+  moreData,
   parseReturned,
   RETURN_ALL,
   type Returned,
@@ -89,7 +90,9 @@ function parse(p: Parser): Arguments {
   // RFC 7377 2.2: what is saved can only be of the selected mailbox.
   if (returned.options.has('SAVE') && sources.some(({ of }) => of !== 'selected'))
     p.fail('SAVE is for the selected mailbox alone', at);
-  return { sources, at, returned, program: parseSearchProgram(p) };
+  const program = parseSearchProgram(p);
+  checkRelevancy(p, returned, program, at);
+  return { sources, at, returned, program };
 }
 
 interface Found {
@@ -133,7 +136,7 @@ async function tell(
   if (uids.length === 0 || isSilent(returned)) return;
   const parts = [`ESEARCH (TAG ${string(session.tag)}${placeText(session, view)}) UID`];
   parts.push(...resultData(returned, uids));
-  if (program.modSeq) parts.push(...(await modSeqData(session, view.id, returned, uids)));
+  parts.push(...(await moreData(session, view.id, { returned, program }, uids)));
   session.out.untagged(parts.join(' '));
   if (session.out.full) await session.out.flush();
 }

@@ -4,6 +4,7 @@ import type { Parser } from '../parser.ts';
 import { withNotices } from '../progress.ts';
 import { parseSearchProgram, type SearchProgram } from '../search-program.ts';
 import {
+  checkRelevancy,
   forget,
   highestModSeq,
   parseReturned,
@@ -45,7 +46,7 @@ export const search: Command = command({
     }
     // IMAP4rev2 has but one form of the answer (RFC 9051 appendix E, 4).
     const returned = asked ?? (session.enabled.has('IMAP4rev2') ? RETURN_ALL : null);
-    if (returned) await tellResults(session, { by, returned, modSeq }, uids);
+    if (returned) await tellResults(session, { by, returned, program }, uids);
     else await plain(session, by, modSeq, uids);
     const ok = keepUpdated?.({ by, criterion: program.criterion, keys: null }, uids);
     return sequences ? { ...ok, expunges: 'later' } : ok;
@@ -53,8 +54,11 @@ export const search: Command = command({
 });
 
 function parse(p: Parser): Arguments {
-  const returned = parseReturned(p.sp());
-  return { by: p.uid ? 'uid' : 'sequence', program: parseSearchProgram(p), returned };
+  const { at } = p.sp();
+  const returned = parseReturned(p);
+  const program = parseSearchProgram(p);
+  if (returned) checkRelevancy(p, returned, program, at);
+  return { by: p.uid ? 'uid' : 'sequence', program, returned };
 }
 
 /** Ascending, and only what the client has been told of. */
@@ -72,11 +76,11 @@ async function plain(
   modSeq: boolean,
   uids: readonly Uid[],
 ): Promise<void> {
-  const { out, selected } = session;
+  const { out, selected, store } = session;
   const numbers = by === 'uid' ? uids : uids.map((uid) => selected.sequenceOf(uid));
   // What may fail comes before the first byte.
   const highest =
-    modSeq && uids.length > 0 ? ` (MODSEQ ${await highestModSeq(session, selected.id, uids)})` : '';
+    modSeq && uids.length > 0 ? ` (MODSEQ ${await highestModSeq({ store, id: selected.id }, uids)})` : '';
   out.add('* SEARCH');
   for (let at = 0; at < numbers.length; at += CHUNK) {
     out.add(` ${numbers.slice(at, at + CHUNK).join(' ')}`);

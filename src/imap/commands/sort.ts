@@ -3,8 +3,17 @@ import type { Uid } from '../../store/store.ts';
 import { type Command, command, type ImapSession, type Ok } from '../command.ts';
 import type { Parser } from '../parser.ts';
 import { withNotices } from '../progress.ts';
+import { type RelevancyKey, sortByRelevancy } from '../relevancy.ts';
+import { string } from '../response.ts';
 import { parseCharsetAndProgram, type SearchProgram } from '../search-program.ts';
-import { forget, highestModSeq, parseReturned, type Returned, tellResults } from '../search-results.ts';
+import {
+  checkRelevancy,
+  forget,
+  highestModSeq,
+  parseReturned,
+  type Returned,
+  tellResults,
+} from '../search-results.ts';
 import { beginUpdates } from '../update-contexts.ts';
 
 const KEYS: ReadonlyMap<string, SortBy> = new Map([
@@ -27,7 +36,9 @@ interface Arguments {
   readonly by: 'uid' | 'sequence';
   /** RETURN (…); null is the old form of the answer. */
   readonly returned: Returned | null;
+  /** RELEVANCY apart from the others. */
   readonly keys: readonly SortKey[];
+  readonly relevancy: RelevancyKey | null;
   readonly program: SearchProgram;
 }
 
@@ -40,53 +51,84 @@ export const sort: Command = command({
   expunges: 'held',
   parse,
 
-  async run(session, { by, returned, keys, program }): Promise<Ok | undefined> {
+  async run(session, { by, returned, keys, relevancy, program }): Promise<Ok | undefined> {
     const { modSeq, sequences } = program;
     if (modSeq) session.enableCondstore();
-    const keepUpdated = returned?.options.has('UPDATE') ? beginUpdates(session) : null;
+    const wantsUpdates = returned?.options.has('UPDATE') === true;
+    const keepUpdated = wantsUpdates && !relevancy ? beginUpdates(session) : null;
     let uids: readonly Uid[];
     try {
-      uids = await sorted(session, program, keys);
+      uids = await sorted(session, program, keys, relevancy);
     } catch (error) {
       forget(session, returned);
       throw error;
     }
-    if (returned) await tellResults(session, { by, returned, modSeq }, uids);
+    if (returned) await tellResults(session, { by, returned, program }, uids);
     else await plain(session, by, modSeq, uids);
+    // Scores are those of the moment (RFC 6203 3): an order that can be kept up to date they are not.
+    if (wantsUpdates && !keepUpdated)
+      session.out.untagged(`NO [NOUPDATE ${string(session.tag)}] Not in the order of RELEVANCY`);
     const ok = keepUpdated?.({ by, criterion: program.criterion, keys }, uids);
     return sequences || by === 'sequence' ? { ...ok, expunges: 'later' } : ok;
   },
 });
 
 function parse(p: Parser): Arguments {
-  const returned = parseReturned(p.sp());
-  const at = p.at;
-  const keys = p.list(sortKey);
-  if (keys.length > MAX_KEYS) p.fail('Too many sort keys', at);
-  return { by: p.uid ? 'uid' : 'sequence', returned, keys, program: parseCharsetAndProgram(p.sp()) };
+  const { at } = p.sp();
+  const returned = parseReturned(p);
+  const all = p.list(sortKey);
+  if (all.length > MAX_KEYS) p.fail('Too many sort keys', at);
+  const program = parseCharsetAndProgram(p.sp());
+  if (returned) checkRelevancy(p, returned, program, at);
+  const place = all.findIndex(({ by }) => by === 'relevancy');
+  if (place >= 0 && !program.fuzzy) p.fail('RELEVANCY needs FUZZY', at);
+  const relevancy: RelevancyKey | null =
+    place < 0
+      ? null
+      : {
+          before: others(all.slice(0, place)),
+          after: others(all.slice(place)),
+          order: all[place]?.order === 'descending' ? 'worst-first' : 'best-first',
+        };
+  return { by: p.uid ? 'uid' : 'sequence', returned, keys: others(all), relevancy, program };
 }
 
-function sortKey(p: Parser): SortKey {
+interface AnyKey {
+  readonly by: SortBy | 'relevancy';
+  readonly order: SortKey['order'];
+}
+
+function others(keys: readonly AnyKey[]): SortKey[] {
+  return keys.flatMap(({ by, order }) => (by === 'relevancy' ? [] : { by, order }));
+}
+
+function sortKey(p: Parser): AnyKey {
   let order: SortKey['order'] = 'ascending';
   if (p.isWord('REVERSE')) {
     p.take('REVERSE').sp();
     order = 'descending';
   }
   const at = p.at;
-  const by = KEYS.get(p.keyword());
+  const name = p.keyword();
+  const by = name === 'RELEVANCY' ? 'relevancy' : KEYS.get(name);
   return by ? { by, order } : p.fail('No such sort key', at);
 }
 
 /** In their order, and only what the client has been told of. */
 async function sorted(
   session: ImapSession,
-  { criterion }: SearchProgram,
+  { criterion, fuzzy }: SearchProgram,
   keys: readonly SortKey[],
+  relevancy: RelevancyKey | null,
 ): Promise<readonly Uid[]> {
   const { selected, store } = session;
   const criteria = await criterion(session);
   if (selected.exists === 0) return [];
-  const found = await withNotices(session, store.sort(selected.id, criteria, keys));
+  const { id } = selected;
+  const work = relevancy
+    ? sortByRelevancy({ store, id }, criteria, relevancy, fuzzy ?? [])
+    : store.sort(id, criteria, keys);
+  const found = await withNotices(session, work);
   return found.filter((uid) => selected.sequenceOf(uid) > 0);
 }
 
@@ -96,11 +138,11 @@ async function plain(
   modSeq: boolean,
   uids: readonly Uid[],
 ): Promise<void> {
-  const { out, selected } = session;
+  const { out, selected, store } = session;
   const numbers = by === 'uid' ? uids : uids.map((uid) => selected.sequenceOf(uid));
   // What may fail comes before the first byte.
   const highest =
-    modSeq && uids.length > 0 ? ` (MODSEQ ${await highestModSeq(session, selected.id, uids)})` : '';
+    modSeq && uids.length > 0 ? ` (MODSEQ ${await highestModSeq({ store, id: selected.id }, uids)})` : '';
   out.add('* SORT');
   for (let at = 0; at < numbers.length; at += CHUNK) {
     out.add(` ${numbers.slice(at, at + CHUNK).join(' ')}`);

@@ -1,3 +1,4 @@
+import { stringCriteria } from './fuzzy.ts';
 import { type SearchKey, searchString } from './key.ts';
 
 /** Header fields by name (RFC 9051 6.4.4). */
@@ -7,7 +8,9 @@ export const headerKeys: readonly SearchKey[] = [
       name: header,
       parse(p, context) {
         const contains = searchString(p.sp(), context);
-        return () => ({ header: header.toLowerCase(), contains });
+        const name = header.toLowerCase();
+        const criteria = stringCriteria(context, contains, (text) => ({ header: name, contains: text }));
+        return () => criteria;
       },
     }),
   ),
@@ -16,7 +19,8 @@ export const headerKeys: readonly SearchKey[] = [
     parse(p, context) {
       const header = p.sp().astringText().toLowerCase();
       const contains = searchString(p.sp(), context);
-      return () => ({ header, contains });
+      const criteria = stringCriteria(context, contains, (text) => ({ header, contains: text }));
+      return () => criteria;
     },
   },
 ];

@@ -1,5 +1,6 @@
 import { dateKeys } from './dates.ts';
 import { flagKeys } from './flags.ts';
+import { fuzzyKeys } from './fuzzy.ts';
 import { headerKeys } from './headers.ts';
 import type { SearchKey } from './key.ts';
 import { logicKeys } from './logic.ts';
@@ -13,6 +14,7 @@ import { textKeys } from './text.ts';
 export const searchKeys: readonly SearchKey[] = [
   ...dateKeys,
   ...flagKeys,
+  ...fuzzyKeys,
   ...headerKeys,
   ...logicKeys,
   ...modSeqKeys,

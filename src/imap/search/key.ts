@@ -3,6 +3,7 @@ import type { SearchCriteria } from '../../store/store.ts';
 import type { ImapSession } from '../command.ts';
 import type { Parser } from '../parser.ts';
 import type { Selected } from '../selected.ts';
+import type { FuzzyTerm } from './fuzzy.ts';
 
 /** A SEARCH key is a value in a file with its kin; `parse` has taken its name and reads what follows it. */
 export interface SearchKey {
@@ -20,6 +21,10 @@ export interface SearchContext {
   modSeq: boolean;
   /** The keys name sequence numbers. */
   sequences: boolean;
+  /** The key that is being read is to be compared fuzzily (RFC 6203). */
+  fuzzy: boolean;
+  /** What relevancy is made of; null where FUZZY does not occur. */
+  terms: FuzzyTerm[] | null;
   /** One more key, below this one: bounded. */
   key(p: Parser): Criterion;
 }

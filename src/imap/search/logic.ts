@@ -6,7 +6,11 @@ export const logicKeys: readonly SearchKey[] = [
   {
     name: 'NOT',
     parse(p, context) {
+      // What is left out fuzzily would be more than was asked for.
+      const before = context.fuzzy;
+      context.fuzzy = false;
       const inner = context.key(p.sp());
+      context.fuzzy = before;
       return async (session) => ({ not: await inner(session) });
     },
   },
