@@ -9,7 +9,7 @@ import { astring, mailboxName, string } from './response.ts';
 /** Octets of an entry's name. */
 const MAX_NAME = 1024;
 /** Entries in one command. */
-const MAX_ENTRIES = 200;
+export const MAX_ENTRIES = 200;
 
 /** Whom to ask about this server; of the configuration, so no client changes it (RFC 5464 6.2.2). */
 export const ADMIN_ENTRY = '/shared/admin';

@@ -1,4 +1,8 @@
+import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { getMetadata, setMetadata } from '../../src/imap/commands/metadata.ts';
+import { ImapBad, ImapNo } from '../../src/imap/errors.ts';
+import { Parser } from '../../src/imap/parser.ts';
 import { play } from './dialogue.ts';
 import { type Client, ImapWorld } from './world.ts';
 
@@ -226,6 +230,8 @@ test('entry names that are none are BAD (RFC 5464 3.2)', async () => {
     expect(await client.tagged(`SETMETADATA ${wrong}`)).toMatch(/^BAD/);
   const entries = Array.from({ length: 201 }, (_, at) => `/private/${at}`).join(' ');
   expect(await client.tagged(`GETMETADATA INBOX (${entries})`)).toMatch(/^BAD Too many/);
+  const values = entries.replaceAll(/(?= |$)/g, ' NIL');
+  expect(await client.tagged(`SETMETADATA INBOX (${values})`)).toMatch(/^BAD Too many/);
 });
 
 test('mailboxes that are not there, and names above others', async () => {
@@ -325,4 +331,38 @@ test('in IMAP4rev2 names are UTF-8, and changes come under them', async () => {
   expect(await client.ok(utf8('GETMETADATA "Été" /private/comment'))).toEqual([
     utf8('METADATA "Été" (/private/comment "x")'),
   ]);
+});
+
+test('whatever comes is parsed, or refused with BAD or NO', () => {
+  const words = [
+    'INBOX',
+    '""',
+    '(',
+    ')',
+    ' ',
+    '/private/a',
+    '/shared',
+    '"/private/a b"',
+    'NIL',
+    '"x"',
+    'MAXSIZE',
+    'DEPTH',
+    '1',
+    'infinity',
+  ];
+  const piece = fc.oneof(
+    fc.constantFrom(...words, '{1}\r\nx', '~{2}\r\n\0\xff', '{9}\r\n', '*'),
+    fc.string({ unit: 'binary', maxLength: 3 }),
+  );
+  const rest = fc.array(piece, { maxLength: 14 }).map((pieces) => ` ${pieces.join('')}`);
+  fc.assert(
+    fc.property(rest, fc.constantFrom(getMetadata, setMetadata), (text, command) => {
+      try {
+        command.prepare(new Parser({ bytes: Buffer.from(text, 'latin1') }));
+      } catch (error) {
+        if (!(error instanceof ImapBad || error instanceof ImapNo)) throw error;
+      }
+    }),
+    { numRuns: 5000 },
+  );
 });

@@ -5,6 +5,7 @@ import { ImapNo } from '../errors.ts';
 import {
   ADMIN_ENTRY,
   annotationsOf,
+  MAX_ENTRIES,
   type MetadataWish,
   parseEntries,
   parseEntry,
@@ -69,6 +70,7 @@ export const setMetadata: Command = command({
       const name = parseEntry(item);
       if (!isComplete(name)) item.fail('That is no entry name', at);
       entries.set(name, item.sp().nstring()?.toString('latin1') ?? null);
+      if (entries.size > MAX_ENTRIES) item.fail('Too many entries', at);
     });
     return { path, entries };
   },
