@@ -31,6 +31,7 @@ import { type Address, Listeners, listensAnywhere, unserved } from './listeners.
 import { formatAddress, parseAddress, parseDomain } from './mail/address.ts';
 import type { RawMessage } from './mail/raw-message.ts';
 import { formatReply } from './mail/reply.ts';
+import { AccountSessions } from './net/limits.ts';
 import { openDirectory, sqliteSettings } from './open/directory.ts';
 import { openQueue } from './open/queue.ts';
 import type { Surroundings } from './open/surroundings.ts';
@@ -166,6 +167,7 @@ interface Parts {
   readonly quota: QuotaCheck;
   readonly maildropLocks: MaildropLocks;
   readonly loginGuard: LoginGuard;
+  readonly accountSessions: AccountSessions;
   readonly scheduler: Scheduler;
   readonly remote: ReplaceableRemote;
   readonly surroundings: Surroundings;
@@ -260,6 +262,7 @@ async function build(
     quota,
     maildropLocks: new MaildropLocks(),
     loginGuard,
+    accountSessions: new AccountSessions(),
     scheduler,
     remote,
     surroundings,
@@ -307,9 +310,10 @@ class ReplaceableRemote implements DeliveryAgent {
 }
 
 function protocolsDeps(config: Config, parts: Parts): ProtocolsDeps {
-  const { directory, queue, store, quota, maildropLocks, loginGuard, certificates, surroundings } = parts;
+  const { directory, queue, store, quota, maildropLocks, loginGuard, accountSessions } = parts;
+  const { certificates, surroundings } = parts;
   const hostname = hostnameOf(config);
-  const shared = { directory, queue, store, quota, maildropLocks, loginGuard };
+  const shared = { directory, queue, store, quota, maildropLocks, loginGuard, accountSessions };
   return { hostname, ...shared, tls: certificates, ...surroundings };
 }
 

@@ -9,6 +9,7 @@ import type { Logger } from './lib/logger.ts';
 import { version } from './lib/version.ts';
 import type { Accepted } from './net/connection.ts';
 import type { TlsContext } from './net/handshake.ts';
+import type { AccountSessions } from './net/limits.ts';
 import { SocketLineConnection } from './net/line-connection.ts';
 import type { MaildropLocks } from './pop3/locks.ts';
 import { createPop3Server, POP3_REFUSAL } from './pop3/server.ts';
@@ -55,6 +56,7 @@ export interface ProtocolsDeps {
   readonly quota: QuotaCheck;
   readonly maildropLocks: MaildropLocks;
   readonly loginGuard: LoginGuard;
+  readonly accountSessions: AccountSessions;
   readonly tls: TlsContext;
   readonly clock: Clock;
   readonly log: Logger;
@@ -103,6 +105,7 @@ export function createProtocols(config: Config, deps: ProtocolsDeps): Protocols 
   const imap = createImapServer({
     ...readers,
     settings: config.imap,
+    accountSessions: deps.accountSessions,
     spoolDirectory: join(config.dataDir, 'spool'),
   });
   const pop3 = createPop3Server({ ...readers, settings: config.pop3, locks: deps.maildropLocks });

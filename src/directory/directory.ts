@@ -49,6 +49,8 @@ export interface Directory {
   verifyPassword(login: string, password: string): Promise<Account | undefined>;
   /** For an unknown login: plausible made-up credentials, always the same for one name, so that nothing leaks. */
   scramCredentials(login: string): Promise<ScramCredentials>;
+  /** The same for SCRAM-SHA-1, from the password itself where it is kept: `undefined` account for all others. */
+  scramSha1Credentials(login: string): Promise<ScramCredentials>;
   /** The secret that CRAM-MD5 and APOP need; undefined where none is kept. */
   sharedSecret(login: string): Promise<{ readonly account: Account; readonly secret: string } | undefined>;
   /** Whether the account's own address, one of its sub-addresses, or an address given to it through an alias. */

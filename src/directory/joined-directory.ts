@@ -81,6 +81,10 @@ export class JoinedDirectory implements Directory {
     return this.#logins.scramCredentials(login);
   }
 
+  scramSha1Credentials(login: string): Promise<ScramCredentials> {
+    return this.#logins.scramSha1Credentials(login);
+  }
+
   sharedSecret(login: string): Promise<{ readonly account: Account; readonly secret: string } | undefined> {
     return this.#logins.sharedSecret(login);
   }

@@ -4,9 +4,10 @@ import type { Logger } from '../lib/logger.ts';
 import type { Domain } from '../mail/address.ts';
 import { type AddressKey, addressKey, parseLogin } from './address-key.ts';
 import type { Account, ScramCredentials } from './directory.ts';
+import { Gate } from './gate.ts';
 import { MAX_PASSWORD, type Passwords } from './password.ts';
 import { saslprep } from './saslprep.ts';
-import { deriveScramKeys, inventScramKeys } from './scram-keys.ts';
+import { deriveScramKeys, deriveScramSha1Keys, inventScramKeys } from './scram-keys.ts';
 import type { Credentials, Source } from './source.ts';
 
 /** A mail client opens several connections at once, and again each time it wakes up: not each is worth a hash. */
@@ -47,6 +48,8 @@ export class Logins {
   /** The same question asked by several connections at once is answered once. */
   readonly #checking = new Map<string, Promise<boolean>>();
   readonly #upgrading = new Map<AddressKey, Promise<void>>();
+  /** Anybody can ask for keys without a password: one at a time, and few may wait. */
+  readonly #deriving = new Gate(1, 64);
   defaultDomain: Domain | undefined;
 
   constructor(options: LoginsOptions) {
@@ -83,6 +86,14 @@ export class Logins {
     const keys = key && this.#source.credentials(key)?.scram;
     const invented = inventScramKeys(this.#scramSecret, key ?? login.slice(0, MAX_LOGIN));
     return account?.enabled && keys ? { account, ...keys } : { account: undefined, ...invented };
+  }
+
+  /** Derived anew each time, off the event loop; as long for a login that has none as for one that has. */
+  async scramSha1Credentials(login: string): Promise<ScramCredentials> {
+    const known = await this.sharedSecret(login);
+    const name = this.#keyOf(login) ?? login.slice(0, MAX_LOGIN);
+    const keys = await this.#deriving.run(() => deriveScramSha1Keys(this.#scramSecret, name, known?.secret));
+    return { account: known?.account, ...keys };
   }
 
   async sharedSecret(

@@ -50,6 +50,31 @@ export function inventScramKeys(secret: Uint8Array, login: string): ScramKeys {
   };
 }
 
+/** RFC 5802 5.1 asks for at least 4096; SHA-1 is for clients that are old and slow. */
+const SHA1_ITERATIONS = 4096;
+
+/**
+ * SCRAM-SHA-1's keys of a password that is kept, with a salt that is always the same for one name; without a password
+ * those of one that nobody has, which costs the same.
+ * @param secret the server's own, kept with the directory.
+ */
+export async function deriveScramSha1Keys(
+  secret: Uint8Array,
+  login: string,
+  password: string | undefined,
+): Promise<ScramKeys> {
+  const salt = hmac(secret, `sha1 salt\0${login}`).subarray(0, SALT_BYTES);
+  const text = password ?? hmac(secret, `sha1 password\0${login}`).toString('hex');
+  const salted = await derive(preparedPassword(text), salt, SHA1_ITERATIONS, 20, 'sha1');
+  const sha1 = (label: string): Buffer => createHmac('sha1', salted).update(label).digest();
+  return {
+    salt,
+    iterations: SHA1_ITERATIONS,
+    storedKey: createHash('sha1').update(sha1('Client Key')).digest(),
+    serverKey: sha1('Server Key'),
+  };
+}
+
 function hmac(key: Uint8Array, text: string): Buffer {
   return createHmac('sha256', key).update(text).digest();
 }

@@ -1,6 +1,7 @@
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { LineConnection } from '../net/connection.ts';
+import type { AccountSessions } from '../net/limits.ts';
 import type { Sasl, SaslContext, SaslStep } from '../sasl/sasl.ts';
 import type { AccountStore, MailStore, Message } from '../store/store.ts';
 import type { FlagText } from './flag-text.ts';
@@ -29,6 +30,7 @@ export interface ImapWorld {
   readonly log: Logger;
   readonly settings: ImapOptions;
   readonly flagText: FlagText;
+  readonly accountSessions: AccountSessions;
   /** Whether a password may come without TLS from this address. */
   allowPlaintext(ip: string): boolean;
   /** Names of all capabilities of the loaded commands, items and keys. */

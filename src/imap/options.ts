@@ -10,6 +10,7 @@ export interface ImapOptions {
   readonly keepAlive: number;
   readonly maxErrors: number;
   readonly maxAuthFailures: number;
+  readonly maxSessionsPerAccount: number;
   readonly adminContact: string | null;
 }
 
@@ -36,6 +37,11 @@ export const imapOptions: z.ZodType<ImapOptions, object> = z.strictObject({
     ),
   maxErrors: z.int().min(1).default(50).describe('Wrong commands in a row before the session is ended.'),
   maxAuthFailures: z.int().min(1).default(10).describe('Failed logins in one session before it is ended.'),
+  maxSessionsPerAccount: z
+    .int()
+    .min(1)
+    .default(200)
+    .describe('Sessions of one account at once; a mail program has one for each folder it watches.'),
   adminContact: z
     .string()
     .regex(/^[a-z][a-z0-9+.-]*:[!-~]+$/, 'must be a URI such as mailto:postmaster@example.org')

@@ -1,6 +1,7 @@
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { LineConnection } from '../net/connection.ts';
+import { AccountSessions } from '../net/limits.ts';
 import type { Sasl } from '../sasl/sasl.ts';
 import type { MailStore } from '../store/store.ts';
 import { loadedCapabilities } from './capability.ts';
@@ -14,7 +15,7 @@ import { Spool } from './spool.ts';
 /** An IMAP4rev1 server for connections that others accept (net/). */
 
 /** What a listener says to one too many. */
-export const IMAP_REFUSAL = '* BYE Too many connections, try again later\r\n';
+export const IMAP_REFUSAL = '* BYE [LIMIT] Too many connections, try again later\r\n';
 
 export interface ImapServerOptions {
   readonly hostname: string;
@@ -25,6 +26,8 @@ export interface ImapServerOptions {
   readonly clock: Clock;
   readonly log: Logger;
   readonly settings: ImapOptions;
+  /** Shared with the servers before and after a reload. */
+  readonly accountSessions?: AccountSessions;
   /** A directory of our own, on a file system with room for messages being uploaded. */
   readonly spoolDirectory: string;
   /** Networks from which a password may come without TLS (`auth.allowPlaintextFrom`). */
@@ -44,6 +47,7 @@ export function createImapServer(options: ImapServerOptions): ImapServer {
   const world: ImapWorld = {
     ...rest,
     allowPlaintext: (ip) => options.allowPlaintext(ip),
+    accountSessions: options.accountSessions ?? new AccountSessions(),
     flagText: new FlagText(),
     capabilities: loadedCapabilities(),
   };

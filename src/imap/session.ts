@@ -35,6 +35,8 @@ export class Session implements ImapSession {
   readonly #enabled = new Set<Feature>();
   readonly #started: number;
   #tag = '*';
+  /** Ends its share of `maxSessionsPerAccount`. */
+  #leaveAccount: (() => void) | undefined;
   #account: Account | null = null;
   #store: AccountStore | null = null;
   #selected: Selected | null = null;
@@ -115,6 +117,7 @@ export class Session implements ImapSession {
     } finally {
       for (const news of this.news) news.stop();
       this.deselect();
+      this.#leaveAccount?.();
       await this.#farewell();
       this.#logEnd();
     }
@@ -132,7 +135,7 @@ export class Session implements ImapSession {
     if (this.#store) return words.join(' ');
     if (!this.connection.tls) words.push('STARTTLS');
     if (!this.plaintextAllowed) words.push('LOGINDISABLED');
-    for (const mechanism of this.world.sasl.mechanisms(this.plaintextAllowed))
+    for (const mechanism of this.world.sasl.mechanisms(this.plaintextAllowed, this.connection.tls))
       words.push(`AUTH=${mechanism.name}`);
     return words.join(' ');
   }
@@ -152,7 +155,7 @@ export class Session implements ImapSession {
     return {
       service: 'imap',
       hostname: this.world.hostname,
-      secure: this.connection.tls !== null,
+      tls: this.connection.tls,
       random: (size) => randomBytes(size),
       sid: this.connection.sid,
       ip: this.connection.peer.ip,
@@ -161,8 +164,13 @@ export class Session implements ImapSession {
 
   async authenticated(step: SaslStep): Promise<void> {
     if (step.is === 'done') {
+      const { id } = step.account;
+      this.#leaveAccount?.();
+      const leave = this.world.accountSessions.take(id, this.world.settings.maxSessionsPerAccount);
+      if (!leave) throw new ImapNo('Too many sessions of this account, close some', 'LIMIT');
+      this.#leaveAccount = leave;
       this.#account = step.account;
-      this.#store = await this.world.store.account(step.account.id);
+      this.#store = await this.world.store.account(id);
       return;
     }
     if (step.is === 'challenge') throw new Error('a SASL exchange ended with a challenge');

@@ -15,6 +15,8 @@ export interface TlsState {
   readonly version: string;
   readonly cipher: string;
   readonly servername: string | null;
+  /** The channel binding `tls-exporter` (RFC 9266), where TLS has it: 1.3, which never renegotiates. */
+  readonly exporter?: () => Uint8Array;
 }
 
 /** A socket that a listener has accepted: limits checked, PROXY header read, implicit TLS done. */
@@ -47,6 +49,9 @@ export interface LineConnection {
   write(data: string | Uint8Array): Promise<void> | undefined;
   /** Server side of STARTTLS/STLS: what the peer pipelined in the clear is thrown away (CVE-2011-0411). */
   startTls(): Promise<void>;
+  /** Both directions are DEFLATE blocks from here on (RFC 4978): what is not yet read is taken for some. Once only. */
+  compress(): Promise<void>;
+  readonly compressed: boolean;
   /** Sends what is pending, then closes. */
   end(): Promise<void>;
   destroy(): void;

@@ -50,3 +50,23 @@ export class ConnectionLimits {
     else this.#perPeer.set(key, count - 1);
   }
 }
+
+/** How many sessions one account has at once. Shared with the servers before and after a reload. */
+export class AccountSessions {
+  readonly #open = new Map<string, number>();
+
+  /** Counts a session; returns how to end it, once, or undefined where the account has `most` already. */
+  take(account: string, most: number): (() => void) | undefined {
+    const count = this.#open.get(account) ?? 0;
+    if (count >= most) return undefined;
+    this.#open.set(account, count + 1);
+    let taken = true;
+    return () => {
+      if (!taken) return;
+      taken = false;
+      const left = (this.#open.get(account) ?? 0) - 1;
+      if (left <= 0) this.#open.delete(account);
+      else this.#open.set(account, left);
+    };
+  }
+}

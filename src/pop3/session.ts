@@ -111,7 +111,7 @@ export class Session implements Pop3Session {
     return {
       service: 'pop',
       hostname: this.hostname,
-      secure: connection.tls !== null,
+      tls: connection.tls,
       random: (size) => randomBytes(size),
       sid: connection.sid,
       ip: connection.peer.ip,

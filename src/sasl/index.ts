@@ -1,6 +1,7 @@
 import type { Directory } from '../directory/directory.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
+import type { TlsState } from '../net/connection.ts';
 import type { AttemptLog } from './attempt.ts';
 import { apop, cramMd5 } from './cram-md5.ts';
 import { FailureDelay } from './failure-delay.ts';
@@ -8,7 +9,7 @@ import { login } from './login.ts';
 import type { LoginGuard } from './login-guard.ts';
 import { passwordAttempt, plain } from './plain.ts';
 import type { Sasl, SaslMechanism } from './sasl.ts';
-import { scramSha256 } from './scram-sha-256.ts';
+import { type ScramFamily, scram } from './scram.ts';
 
 export interface SaslOptions {
   readonly directory: Directory;
@@ -32,26 +33,40 @@ export interface SaslOptions {
 export function createSasl(options: SaslOptions): Sasl {
   const { directory, clock, hostname } = options;
   const log: AttemptLog = { log: options.log, clock, delay: new FailureDelay(clock), guard: options.guard };
-  const scram = scramSha256(directory, log);
+  const announcesScram = (plaintextAllowed: boolean): boolean =>
+    !plaintextAllowed || options.allHaveScram?.() !== false;
+  const sha256: ScramFamily = {
+    name: 'SCRAM-SHA-256',
+    hash: 'sha256',
+    credentials: (from, name) => from.scramCredentials(name),
+    // There is TLS, so passwords may come in clear.
+    announcesPlus: (tls) => tls?.exporter !== undefined && announcesScram(true),
+  };
+  // Its keys come from the password itself, kept for CRAM-MD5: the accounts that can do one can do the other.
+  const sha1: ScramFamily = {
+    ...sha256,
+    name: 'SCRAM-SHA-1',
+    hash: 'sha1',
+    credentials: (from, name) => from.scramSha1Credentials(name),
+  };
+  const withSha256 = scram(sha256, directory, log);
   const all: readonly SaslMechanism[] = [
-    scram,
-    ...(options.cramMd5 ? [cramMd5(directory, log, clock, hostname)] : []),
+    ...withSha256,
+    ...(options.cramMd5 ? [...scram(sha1, directory, log), cramMd5(directory, log, clock, hostname)] : []),
     plain(directory, log),
     login(directory, log),
   ];
-  const usable = (plaintextAllowed: boolean): readonly SaslMechanism[] =>
-    all.filter((mechanism) => plaintextAllowed || !mechanism.plaintext);
+  const usable = (plaintextAllowed: boolean, tls: TlsState | null): readonly SaslMechanism[] =>
+    all.filter((one) => (plaintextAllowed || !one.plaintext) && one.fits?.(tls) !== false);
   const password = passwordAttempt(directory, log);
 
   return {
-    mechanisms(plaintextAllowed) {
-      const list = usable(plaintextAllowed);
-      return plaintextAllowed && options.allHaveScram?.() === false
-        ? list.filter((one) => one !== scram)
-        : list;
+    mechanisms(plaintextAllowed, tls) {
+      const list = usable(plaintextAllowed, tls);
+      return announcesScram(plaintextAllowed) ? list : list.filter((one) => !one.name.startsWith('SCRAM-'));
     },
-    find(name, plaintextAllowed) {
-      return usable(plaintextAllowed).find((mechanism) => mechanism.name === name.toUpperCase());
+    find(name, plaintextAllowed, tls) {
+      return usable(plaintextAllowed, tls).find((mechanism) => mechanism.name === name.toUpperCase());
     },
     login: (name, secret, context) =>
       password(context, 'password', { login: name, password: secret, authzid: '' }),

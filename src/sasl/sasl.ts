@@ -1,11 +1,12 @@
 import type { Account } from '../directory/directory.ts';
+import type { TlsState } from '../net/connection.ts';
 
 /** What the protocol server knows of the connection. */
 export interface SaslContext {
   /** `smtp`, `imap`, `pop`, `sieve`: the service name of RFC 4422. */
   readonly service: string;
   readonly hostname: string;
-  readonly secure: boolean;
+  readonly tls: TlsState | null;
   /** Server nonces and CRAM-MD5 challenges come from here in tests. */
   readonly random: (size: number) => Uint8Array;
   /** Names the session in the log. */
@@ -42,14 +43,16 @@ export interface SaslMechanism {
   readonly name: string;
   /** The password crosses the wire, or what it can be guessed from: only under TLS, or from `auth.allowPlaintextFrom`. */
   readonly plaintext: boolean;
+  /** Whether it can be used on this connection; without it on every one. */
+  fits?(tls: TlsState | null): boolean;
   start(context: SaslContext): SaslExchange;
 }
 
 /** All mechanisms of the house, for every protocol at once. */
 export interface Sasl {
-  /** Those to announce; plaintext ones only where `plaintextAllowed`. */
-  mechanisms(plaintextAllowed: boolean): readonly SaslMechanism[];
-  find(name: string, plaintextAllowed: boolean): SaslMechanism | undefined;
+  /** Those to announce on a connection; plaintext ones only where `plaintextAllowed`. */
+  mechanisms(plaintextAllowed: boolean, tls: TlsState | null): readonly SaslMechanism[];
+  find(name: string, plaintextAllowed: boolean, tls: TlsState | null): SaslMechanism | undefined;
   /** LOGIN, USER/PASS: same checks, delays and log lines as PLAIN. */
   login(login: string, password: string, context: SaslContext): Promise<SaslStep>;
   /**

@@ -32,9 +32,9 @@ export class Login {
     if (name === '' || rest.length > 0)
       throw new SmtpError(501, '5.5.4', 'Syntax: AUTH mechanism [response]');
     const allowed = plaintextAllowed(room, client);
-    const mechanism = room.sasl.find(name.toUpperCase(), allowed);
+    const mechanism = room.sasl.find(name.toUpperCase(), allowed, client.tls);
     if (!mechanism) {
-      const withTls = !allowed && room.sasl.find(name.toUpperCase(), true) !== undefined;
+      const withTls = !allowed && room.sasl.find(name.toUpperCase(), true, client.tls) !== undefined;
       throw withTls
         ? new SmtpError(538, '5.7.11', 'Encryption required: STARTTLS first')
         : new SmtpError(504, '5.5.4', 'Unknown authentication mechanism');
@@ -42,7 +42,7 @@ export class Login {
     const exchange = mechanism.start({
       service: 'smtp',
       hostname: room.hostname,
-      secure: client.tls !== null,
+      tls: client.tls,
       random: room.random,
       sid: client.sid,
       ip: client.peer.ip,

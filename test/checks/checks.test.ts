@@ -20,6 +20,7 @@ function answering(route: () => Promise<Route>): Directory {
     postmaster: route,
     account: unused,
     verifyPassword: unused,
+    scramSha1Credentials: unused,
     scramCredentials: unused,
     sharedSecret: unused,
     maySendAs: () => Promise.reject(new Error('the disk is gone')),

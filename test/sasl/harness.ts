@@ -48,7 +48,7 @@ export async function world(population: Population, options: Partial<SaslOptions
     context: (over = {}) => ({
       service: 'imap',
       hostname: 'mx.example.org',
-      secure: true,
+      tls: null,
       random: (size) => randomBytes(size),
       sid: 's1',
       ip: '192.0.2.1',
@@ -71,7 +71,7 @@ export async function world(population: Population, options: Partial<SaslOptions
 
 /** Starts a mechanism that is known to be there. */
 export function start(world: World, name: string, over?: Partial<SaslContext>): SaslExchange {
-  const mechanism = world.sasl.find(name, true);
+  const mechanism = world.sasl.find(name, true, null);
   if (!mechanism) throw new Error(`${name} is not offered`);
   return mechanism.start(world.context(over));
 }

@@ -27,9 +27,9 @@ export const authenticate: Command = command({
 
   async run(session, { name, initial }) {
     const { sasl } = session.world;
-    const mechanism = sasl.find(name, session.plaintextAllowed);
+    const mechanism = sasl.find(name, session.plaintextAllowed, session.connection.tls);
     if (!mechanism) {
-      if (sasl.find(name, true))
+      if (sasl.find(name, true, session.connection.tls))
         throw new ImapNo('This mechanism is for TLS only; use STARTTLS', 'PRIVACYREQUIRED');
       throw new ImapNo('No such mechanism', 'CANNOT');
     }

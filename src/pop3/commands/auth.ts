@@ -28,9 +28,9 @@ export const auth: Command = {
         .map((name) => `${name}\r\n`)
         .join('')}.`;
     const [name = '', initial] = words(args, 1, 2);
-    const mechanism = session.sasl.find(name, session.plaintextAllowed);
+    const mechanism = session.sasl.find(name, session.plaintextAllowed, session.connection.tls);
     if (!mechanism) {
-      const encrypted = session.sasl.find(name, true);
+      const encrypted = session.sasl.find(name, true, session.connection.tls);
       throw encrypted
         ? new Pop3Error('not without encryption: use STLS first', 'AUTH')
         : new Pop3Error('no such mechanism', 'AUTH');
@@ -46,7 +46,9 @@ export const auth: Command = {
 };
 
 function mechanisms(session: Pop3Session): readonly string[] {
-  return session.sasl.mechanisms(session.plaintextAllowed).map((mechanism) => mechanism.name);
+  return session.sasl
+    .mechanisms(session.plaintextAllowed, session.connection.tls)
+    .map((mechanism) => mechanism.name);
 }
 
 /** POP3 has no place for data beside success, so it goes as a challenge that is answered with nothing (RFC 5034 4). */

@@ -21,11 +21,11 @@ test('the example of RFC 7677 3', async () => {
   const nonce = 'rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0';
   const authMessage = `n=user,r=rOprNGfwEbeRWgbNEkqO,r=${nonce},s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096,c=biws,r=${nonce}`;
   const proof = Buffer.from('dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=', 'base64');
-  expect(checkProof(keys, authMessage, proof)?.toString('base64')).toBe(
+  expect(checkProof('sha256', keys, authMessage, proof)?.toString('base64')).toBe(
     '6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=',
   );
-  expect(checkProof(keys, `${authMessage}x`, proof)).toBeUndefined();
-  expect(checkProof(keys, authMessage, Buffer.alloc(32))).toBeUndefined();
+  expect(checkProof('sha256', keys, `${authMessage}x`, proof)).toBeUndefined();
+  expect(checkProof('sha256', keys, authMessage, Buffer.alloc(32))).toBeUndefined();
 });
 
 interface Wishes {

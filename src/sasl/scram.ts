@@ -1,29 +1,50 @@
 import type { Directory, ScramCredentials } from '../directory/directory.ts';
+import type { TlsState } from '../net/connection.ts';
 import { type AttemptLog, attempt, broken } from './attempt.ts';
 import type { SaslContext, SaslExchange, SaslMechanism, SaslStep } from './sasl.ts';
-import { checkProof } from './scram-proof.ts';
+import { checkProof, type ScramHash } from './scram-proof.ts';
 import { mayActAs, utf8 } from './text.ts';
 
-const NAME = 'SCRAM-SHA-256';
 /** Octets of our part of the nonce: 24 characters. */
 const NONCE_BYTES = 18;
 /** Printable ASCII but the comma (RFC 5802 5.1). */
 const NONCE = /^[\x21-\x2b\x2d-\x7e]+$/;
 
-/**
- * SCRAM-SHA-256 (RFC 5802, RFC 7677), without channel binding. A client that says `p=` asks for what was not offered
- * and is refused; `y` says that it could bind channels and saw no -PLUS, which is true as long as we offer none
- * (RFC 5802 6).
- */
-export function scramSha256(directory: Directory, log: AttemptLog): SaslMechanism {
-  return {
-    name: NAME,
-    plaintext: false,
-    start: (context) => exchange(directory, log, context),
+/** The only channel binding we know (RFC 9266). */
+const BINDING = 'tls-exporter';
+
+/** One SCRAM: the hash in its name, and where its keys come from. */
+export interface ScramFamily {
+  readonly name: 'SCRAM-SHA-256' | 'SCRAM-SHA-1';
+  readonly hash: ScramHash;
+  credentials(directory: Directory, login: string): Promise<ScramCredentials>;
+  /** Whether -PLUS is in the list that clients on such a connection get. */
+  announcesPlus(tls: TlsState | null): boolean;
+}
+
+interface Variant extends ScramFamily {
+  readonly mechanism: string;
+  /** -PLUS: the proof also covers the TLS connection it comes through, so nobody sits between (RFC 5802 6). */
+  readonly bound: boolean;
+}
+
+/** SCRAM-SHA-256 (RFC 7677) or SCRAM-SHA-1 (RFC 5802), with and without channel binding, strongest first. */
+export function scram(family: ScramFamily, directory: Directory, log: AttemptLog): readonly SaslMechanism[] {
+  const mechanism = (bound: boolean): SaslMechanism => {
+    const name = bound ? `${family.name}-PLUS` : family.name;
+    return {
+      name,
+      plaintext: false,
+      fits: (tls) => !bound || tls?.exporter !== undefined,
+      start: (context) => exchange({ ...family, mechanism: name, bound }, directory, log, context),
+    };
   };
+  return [mechanism(true), mechanism(false)];
 }
 
 interface ClientFirst {
+  /** `n`, `y` or `p=` with the name of a channel binding. */
+  readonly flag: string;
   /** With its commas: what comes back in `c=`. */
   readonly gs2Header: string;
   readonly authzid: string;
@@ -33,7 +54,13 @@ interface ClientFirst {
   readonly bare: string;
 }
 
-function exchange(directory: Directory, log: AttemptLog, context: SaslContext): SaslExchange {
+function exchange(
+  variant: Variant,
+  directory: Directory,
+  log: AttemptLog,
+  context: SaslContext,
+): SaslExchange {
+  const NAME = variant.mechanism;
   let first: ClientFirst | undefined;
   let serverFirst = '';
   let nonce = '';
@@ -42,9 +69,9 @@ function exchange(directory: Directory, log: AttemptLog, context: SaslContext): 
 
   async function begin(text: string): Promise<SaslStep> {
     const parsed = parseClientFirst(text);
-    if (!parsed) return broken(log, context, NAME);
+    if (!parsed || !flagFits(parsed.flag, variant, context)) return broken(log, context, NAME);
     try {
-      credentials = await directory.scramCredentials(parsed.login);
+      credentials = await variant.credentials(directory, parsed.login);
     } catch (error) {
       const { sid, ip, service } = context;
       log.log.error({ sid, ip, service, mechanism: NAME, err: error }, 'authentication not possible');
@@ -60,12 +87,15 @@ function exchange(directory: Directory, log: AttemptLog, context: SaslContext): 
 
   async function conclude(start: ClientFirst, keys: ScramCredentials, text: string): Promise<SaslStep> {
     const final = parseClientFinal(text);
-    const binding = Buffer.from(start.gs2Header).toString('base64');
+    const channel = variant.bound ? context.tls?.exporter?.() : undefined;
+    const binding = Buffer.concat([Buffer.from(start.gs2Header), channel ?? Buffer.alloc(0)]).toString(
+      'base64',
+    );
     over = true;
     if (!final || final.binding !== binding || final.nonce !== nonce) return broken(log, context, NAME);
     return attempt(log, context, NAME, start.login, async () => {
       const authMessage = `${start.bare},${serverFirst},${final.withoutProof}`;
-      const signature = checkProof(keys, authMessage, final.proof);
+      const signature = checkProof(variant.hash, keys, authMessage, final.proof);
       const { account } = keys;
       if (!signature || !account || !mayActAs(start.authzid, start.login, account)) return undefined;
       return { account, data: Buffer.from(`v=${signature.toString('base64')}`) };
@@ -83,15 +113,25 @@ function exchange(directory: Directory, log: AttemptLog, context: SaslContext): 
   };
 }
 
+/**
+ * RFC 5802 6: -PLUS needs the binding, and the other form none. `y` says that the client could bind channels and saw no
+ * -PLUS: where we do announce it, somebody took it out of the list.
+ */
+function flagFits(flag: string, variant: Variant, { tls }: SaslContext): boolean {
+  if (variant.bound) return flag === `p=${BINDING}`;
+  return flag === 'n' || (flag === 'y' && !variant.announcesPlus(tls));
+}
+
 /** RFC 5802 7: gs2-header, then `n=` and `r=` in this order; `m=` before them is an extension that must be known. */
 function parseClientFirst(text: string): ClientFirst | undefined {
-  const match = /^((?:n|y),(?:a=([^,]*))?,)(n=([^,]*),r=([^,]*)(?:,[a-zA-Z]=[^,]*)*)$/su.exec(text);
+  const match =
+    /^((n|y|p=[A-Za-z0-9.-]{1,100}),(?:a=([^,]*))?,)(n=([^,]*),r=([^,]*)(?:,[a-zA-Z]=[^,]*)*)$/su.exec(text);
   if (!match) return undefined;
-  const [, gs2Header = '', quotedAuthzid = '', bare = '', quotedLogin = '', nonce = ''] = match;
+  const [, gs2Header = '', flag = '', quotedAuthzid = '', bare = '', quotedLogin = '', nonce = ''] = match;
   const login = unquote(quotedLogin);
   const authzid = unquote(quotedAuthzid);
   if (!login || authzid === undefined || text.includes('\0') || !NONCE.test(nonce)) return undefined;
-  return { gs2Header, authzid, login, nonce, bare };
+  return { flag, gs2Header, authzid, login, nonce, bare };
 }
 
 interface ClientFinal {
@@ -102,7 +142,10 @@ interface ClientFinal {
 }
 
 function parseClientFinal(text: string): ClientFinal | undefined {
-  const match = /^(c=([A-Za-z0-9+/=]+),r=([^,]+)(?:,[a-zA-Z]=[^,]*)*),p=([A-Za-z0-9+/]{43}=)$/su.exec(text);
+  const match =
+    /^(c=([A-Za-z0-9+/=]+),r=([^,]+)(?:,[a-zA-Z]=[^,]*)*),p=([A-Za-z0-9+/]{43}=|[A-Za-z0-9+/]{27}=)$/su.exec(
+      text,
+    );
   if (!match) return undefined;
   const [, withoutProof = '', binding = '', nonce = '', proof = ''] = match;
   return { binding, nonce, withoutProof, proof: Buffer.from(proof, 'base64') };
