@@ -1,6 +1,9 @@
 import { isKnownCharset } from '../message/charset.ts';
+import { ACCOUNT } from '../store/store.ts';
+import type { ImapSession } from './command.ts';
 import { ImapBad, ImapNo } from './errors.ts';
-import type { Parser } from './parser.ts';
+import { Parser } from './parser.ts';
+import { FILTER_ENTRIES, MAX_FILTER_DEPTH, undefinedFilter } from './search/filter.ts';
 import type { FuzzyTerm } from './search/fuzzy.ts';
 import { searchKeys } from './search/index.ts';
 import { type Criterion, fixed, type SearchContext, type SearchKey } from './search/key.ts';
@@ -22,6 +25,8 @@ export interface SearchProgram {
   readonly sequences: boolean;
   /** What RELEVANCY is made of; null where FUZZY does not occur (RFC 6203). */
   readonly fuzzy: readonly FuzzyTerm[] | null;
+  /** The same with the searches of all filters in their places (RFC 5466); whoever runs it asks for that first. */
+  complete(session: ImapSession): Promise<SearchProgram>;
 }
 
 /** `[CHARSET x] key key …` to the end of the command. */
@@ -46,20 +51,71 @@ function parseProgram(p: Parser, charset: string): SearchProgram {
     sequences: false,
     fuzzy: false,
     terms: null,
+    filters: [],
+    within: [],
     key(inner) {
       if (++depth > MAX_DEPTH) inner.fail('The search is nested too deeply');
       if (++keys > MAX_KEYS) inner.fail('The search has too many keys');
-      const parsed = parseKey(inner, context);
-      depth--;
-      return parsed;
+      try {
+        return parseKey(inner, context);
+      } finally {
+        depth--;
+      }
     },
   };
+  const keysOfAll = parseKeys(p, context);
+  // NO, not BAD, so it waits until the command is parsed: SAVE takes note of a NO (RFC 5182 2.1).
+  const criterion = known ? keysOfAll : unknownCharset;
+  const program = (): SearchProgram => {
+    const { modSeq, sequences, terms } = context;
+    const complete = async (session: ImapSession): Promise<SearchProgram> => {
+      if (context.filters.length === 0) return program();
+      // RFC 5466 3.1: filters are UTF-8, and so must the rest be.
+      if (!/^(?:utf-8|us-ascii)$/i.test(charset))
+        throw new ImapBad('A search with FILTER is in UTF-8', undefined, 'BADCHARSET (US-ASCII UTF-8)');
+      context.charset = 'utf-8';
+      await putFiltersIn(session, context);
+      return program();
+    };
+    return { criterion, modSeq, sequences, fuzzy: terms, complete };
+  };
+  return program();
+}
+
+/** Each place is filled anew, and all keys count as one search's: filters in filters cannot make it grow beyond that. */
+async function putFiltersIn(session: ImapSession, context: SearchContext): Promise<void> {
+  const annotations = new Map<string, string>();
+  for (const [name, value] of await session.store.annotations(ACCOUNT))
+    annotations.set(name.toLowerCase(), value);
+  for (let place = context.filters.pop(); place; place = context.filters.pop()) {
+    const name = place.name.toLowerCase();
+    const value = FILTER_ENTRIES.map((entry) => annotations.get(entry + name)).find(
+      (found) => found !== undefined,
+    );
+    // Loops and endless chains are as if there were no such filter (RFC 5466 3.1).
+    if (value === undefined || place.within.includes(name) || place.within.length >= MAX_FILTER_DEPTH)
+      undefinedFilter(place.name);
+    context.within = [...place.within, name];
+    context.fuzzy = place.fuzzy;
+    place.criterion = parseFilter(place.name, value, context);
+  }
+}
+
+function parseFilter(name: string, value: string, context: SearchContext): Criterion {
+  const p = new Parser({ bytes: Buffer.from(value, 'latin1') });
+  try {
+    return parseKeys(p, context);
+  } catch (error) {
+    if (error instanceof ImapBad) undefinedFilter(name);
+    throw error;
+  }
+}
+
+/** `key key …` to the end. */
+function parseKeys(p: Parser, context: SearchContext): Criterion {
   const all = [context.key(p)];
   while (!p.atEnd) all.push(context.key(p.sp()));
-  // NO, not BAD, so it waits until the command is parsed: SAVE takes note of a NO (RFC 5182 2.1).
-  const criterion = known ? allOf(all) : unknownCharset;
-  const { modSeq, sequences, terms } = context;
-  return { criterion, modSeq, sequences, fuzzy: terms };
+  return allOf(all);
 }
 
 function parseCharset(p: Parser): string {

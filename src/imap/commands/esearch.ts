@@ -39,11 +39,15 @@ export const esearch: Command = command({
   parse,
 
   async run(session, args): Promise<Ok | undefined> {
-    const { program, returned } = args;
+    const { returned } = args;
     const { options } = returned;
     const isOfSelected = args.sources.some(({ of }) => of === 'selected');
     if ((isOfSelected || options.has('UPDATE')) && !session.hasSelected)
       throw new ImapBad('Select a mailbox first', args.at);
+    const program = await args.program.complete(session).catch((error: unknown) => {
+      if (session.hasSelected) forget(session, returned);
+      throw error;
+    });
     if (program.modSeq) session.enableCondstore();
     const keepUpdated = options.has('UPDATE') ? beginUpdates(session) : null;
     const others = await mailboxesOf(session.store, args.sources);
@@ -62,7 +66,7 @@ export const esearch: Command = command({
           const where = placeText(session, found.view);
           ok = keepUpdated?.({ by: 'uid', criterion, keys: null, place: where }, found.uids);
         }
-        if (found) await tell(session, args, found);
+        if (found) await tell(session, { returned, program }, found);
         done++;
       }
     };
@@ -109,7 +113,7 @@ async function search(
   try {
     const view = place instanceof Selected ? place : await look(store, place);
     if (!view) return null;
-    const criteria = await criterion({ selected: view, world });
+    const criteria = await criterion({ selected: view, world, store });
     if (view.exists === 0) return { view, uids: [] };
     const found = await store.search(view.id, criteria);
     return { view, uids: found.filter((uid) => view.sequenceOf(uid) > 0) };
@@ -130,7 +134,7 @@ async function look(store: ImapSession['store'], { path, id }: Mailbox): Promise
 /** RFC 7377 2.1: nothing is told of a mailbox where nothing was found. */
 async function tell(
   session: ImapSession,
-  { returned, program }: Arguments,
+  { returned, program }: Pick<Arguments, 'returned' | 'program'>,
   { view, uids }: Found,
 ): Promise<void> {
   if (uids.length === 0 || isSilent(returned)) return;

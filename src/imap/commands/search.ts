@@ -33,17 +33,19 @@ export const search: Command = command({
   expunges: 'held',
   parse,
 
-  async run(session, { by, program, returned: asked }): Promise<Ok | undefined> {
-    const { modSeq, sequences } = program;
-    if (modSeq) session.enableCondstore();
+  async run(session, { by, program: written, returned: asked }): Promise<Ok | undefined> {
     const keepUpdated = asked?.options.has('UPDATE') ? beginUpdates(session) : null;
+    let program = written;
     let uids: readonly Uid[];
     try {
+      program = await written.complete(session);
+      if (program.modSeq) session.enableCondstore();
       uids = await find(session, program);
     } catch (error) {
       forget(session, asked);
       throw error;
     }
+    const { modSeq, sequences } = program;
     // IMAP4rev2 has but one form of the answer (RFC 9051 appendix E, 4).
     const returned = asked ?? (session.enabled.has('IMAP4rev2') ? RETURN_ALL : null);
     if (returned) await tellResults(session, { by, returned, program }, uids);

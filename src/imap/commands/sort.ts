@@ -51,18 +51,20 @@ export const sort: Command = command({
   expunges: 'held',
   parse,
 
-  async run(session, { by, returned, keys, relevancy, program }): Promise<Ok | undefined> {
-    const { modSeq, sequences } = program;
-    if (modSeq) session.enableCondstore();
+  async run(session, { by, returned, keys, relevancy, program: written }): Promise<Ok | undefined> {
     const wantsUpdates = returned?.options.has('UPDATE') === true;
     const keepUpdated = wantsUpdates && !relevancy ? beginUpdates(session) : null;
+    let program = written;
     let uids: readonly Uid[];
     try {
+      program = await written.complete(session);
+      if (program.modSeq) session.enableCondstore();
       uids = await sorted(session, program, keys, relevancy);
     } catch (error) {
       forget(session, returned);
       throw error;
     }
+    const { modSeq, sequences } = program;
     if (returned) await tellResults(session, { by, returned, program }, uids);
     else await plain(session, by, modSeq, uids);
     // Scores are those of the moment (RFC 6203 3): an order that can be kept up to date they are not.

@@ -28,8 +28,9 @@ export const thread: Command = command({
   expunges: 'held',
   parse,
 
-  async run(session, { by, algorithm, program }): Promise<Ok | undefined> {
+  async run(session, { by, algorithm, program: written }): Promise<Ok | undefined> {
     const { selected, store, out } = session;
+    const program = await written.complete(session);
     if (program.modSeq) session.enableCondstore();
     const criteria = await program.criterion(session);
     const found =

@@ -1,4 +1,5 @@
 import { dateKeys } from './dates.ts';
+import { filterKeys } from './filter.ts';
 import { flagKeys } from './flags.ts';
 import { fuzzyKeys } from './fuzzy.ts';
 import { headerKeys } from './headers.ts';
@@ -13,6 +14,7 @@ import { textKeys } from './text.ts';
 /** All keys that SEARCH knows by name; sequence sets and parentheses are its own. */
 export const searchKeys: readonly SearchKey[] = [
   ...dateKeys,
+  ...filterKeys,
   ...flagKeys,
   ...fuzzyKeys,
   ...headerKeys,

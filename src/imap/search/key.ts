@@ -16,7 +16,7 @@ export interface SearchKey {
 /** What the keys of one SEARCH have in common. */
 export interface SearchContext {
   /** Of the strings. */
-  readonly charset: string;
+  charset: string;
   /** The key was used that makes SEARCH tell the highest MODSEQ (RFC 7162 3.1.5). */
   modSeq: boolean;
   /** The keys name sequence numbers. */
@@ -25,15 +25,27 @@ export interface SearchContext {
   fuzzy: boolean;
   /** What relevancy is made of; null where FUZZY does not occur. */
   terms: FuzzyTerm[] | null;
+  /** Filters whose searches are still to be put in (RFC 5466 3.1). */
+  readonly filters: FilterPlace[];
+  /** The filters that the key being read is in. */
+  within: readonly string[];
   /** One more key, below this one: bounded. */
   key(p: Parser): Criterion;
+}
+
+/** Where a filter is named, and what it stands for, once that is known. */
+export interface FilterPlace {
+  readonly name: string;
+  readonly fuzzy: boolean;
+  readonly within: readonly string[];
+  criterion: Criterion;
 }
 
 /** What is to be found, once it is known which messages the session sees and what time it is. */
 export type Criterion = (scope: SearchScope) => SearchCriteria | Promise<SearchCriteria>;
 
 /** Where a search goes: the selected mailbox, or one that is looked at as if it were (RFC 7377). */
-export type SearchScope = Pick<ImapSession, 'selected' | 'world'>;
+export type SearchScope = Pick<ImapSession, 'selected' | 'world' | 'store'>;
 
 /** A string to search for, as text. */
 export function searchString(p: Parser, { charset }: SearchContext): string {
