@@ -67,6 +67,18 @@ test('what cannot be written changes nothing, the special use included', () => {
   );
   expect([...annotationsOf(account, id)]).toEqual([['/private/comment', 'before']]);
   expect(folder.use).toBe(null);
+  // Nor when it is the one that has the use which cannot be written.
+  const sent = account.folderAt('Sent');
+  account.writeFolderFile = (which) => {
+    if (which === sent) throw new StoreError('disk-full', 'no room');
+    write(which);
+  };
+  expect(() => annotate(account, id, { ...set('/private/comment', 'after'), specialUse: 'sent' })).toThrow(
+    'no room',
+  );
+  expect([...annotationsOf(account, id)]).toEqual([['/private/comment', 'before']]);
+  expect([folder.use, sent.use]).toEqual([null, 'sent']);
+  expect(readFileSync(`${base.path}/Maildir/.Work/facteur-uid`, 'latin1')).not.toContain('use');
 });
 
 test('a file that somebody spoiled has what can still be read; one of a newer version is left alone', () => {

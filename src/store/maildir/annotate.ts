@@ -25,19 +25,28 @@ export function annotate(account: MaildirAccount, id: MailboxId, change: Annotat
     throw new StoreError('invalid-name', 'INBOX and the account have no special use');
   const before = annotationsOf(account, id);
   const after = annotated(before, change.entries);
-  save(account, folder, after);
-  try {
-    if (folder && use !== undefined) writeUse(account, folder, use);
-  } catch (error) {
-    // All or nothing (RFC 5464 4.3).
-    save(account, folder, before);
-    throw error;
-  }
-  // After it has its new place: a crash leaves two mailboxes with this use, never none.
+  // It has its new place first: a crash leaves two mailboxes with this use, never none.
   const others = use
     ? [...account.folders.values()].filter((other) => other !== folder && other.use === use)
     : [];
-  for (const other of others) writeUse(account, other, null);
+  const uses =
+    folder && use !== undefined
+      ? [{ folder, use }, ...others.map((other) => ({ folder: other, use: null }))]
+      : [];
+  const done: { readonly folder: Folder; readonly use: SpecialUse | null }[] = [];
+  save(account, folder, after);
+  try {
+    for (const each of uses) {
+      const former = each.folder.use;
+      writeUse(account, each.folder, each.use);
+      done.push({ folder: each.folder, use: former });
+    }
+  } catch (error) {
+    // All or nothing (RFC 5464 4.3).
+    for (const each of done.reverse()) writeUse(account, each.folder, each.use);
+    save(account, folder, before);
+    throw error;
+  }
   account.write('later', [...(folder ? [folder] : []), ...others], () => {
     const entries = changedEntries(change);
     const path = folder?.path ?? '';
