@@ -14,8 +14,8 @@ import type { Spool } from './spool.ts';
 
 /** RFC 2683 3.2.1.5 and RFC 7162 4 ask for 8,192 octets; clients send UID sets of 10,000 messages. */
 const MAX_LINE = 128 * 1024;
-/** Nobody needs more before login: the longest is a SASL initial response. */
-const MAX_LINE_BEFORE_LOGIN = 16 * 1024;
+/** Nobody needs more before login: the longest is ID with its 30 fields and values (RFC 2971 3.3). */
+const MAX_LINE_BEFORE_LOGIN = 40 * 1024;
 /** Literals that are arguments: mailbox names, search strings, passwords. */
 const MAX_ARGUMENT = 64 * 1024;
 /** All lines and literals of one command. */
@@ -141,9 +141,9 @@ export class CommandReader {
     } catch (error) {
       await discard();
       if (!(error instanceof LineTooLong)) throw error;
-      // What was cut off is skipped; the tag is lost with it where nothing was read before.
+      // The rest is skipped; its tag tells the client which command that was.
       const reason = new ImapBad('The line is too long', maxBytes);
-      return { is: 'refused', line: parts[0] ?? Buffer.alloc(0), reason };
+      return { is: 'refused', line: parts[0] ?? error.start, reason };
     } finally {
       if (refusal) await discard();
     }

@@ -213,13 +213,13 @@ export class Parser {
     return this.decodeMailbox(this.astring());
   }
 
-  /** LIST's pattern: like a mailbox, with % and *; not NIL-safe, not canonical. */
+  /** LIST's pattern: like a mailbox, with % and *; not NIL-safe, not canonical. What can be no name matches none. */
   listMailbox(): string {
     const bytes =
       this.peek === QUOTE || this.peek === OPEN_BRACE
         ? this.string()
         : Buffer.from(this.#run(LIST, 'A mailbox pattern is missing'), 'latin1');
-    return this.#mailboxText(bytes);
+    return this.#mailboxText(bytes, 'pattern');
   }
 
   /** Decodes a name as `mailbox()` does. */
@@ -228,7 +228,7 @@ export class Parser {
     return /^inbox(?=\/|$)/i.test(name) ? `INBOX${name.slice(5)}` : name;
   }
 
-  #mailboxText(bytes: Buffer): string {
+  #mailboxText(bytes: Buffer, what: 'name' | 'pattern' = 'name'): string {
     if (bytes.length > MAX_MAILBOX_NAME) throw new ImapNo('The mailbox name is too long', 'CANNOT');
     const text = bytes.toString();
     if (bytes.some((byte) => byte >= 0x80)) {
@@ -241,8 +241,9 @@ export class Parser {
     }
     if (this.utf8) return netUnicode(text);
     const decoded = decodeModifiedUtf7(text);
-    if (decoded === undefined) throw new ImapNo('The mailbox name is not modified UTF-7', 'CANNOT');
-    return netUnicode(decoded);
+    if (decoded === undefined && what === 'name')
+      throw new ImapNo('The mailbox name is not modified UTF-7', 'CANNOT');
+    return netUnicode(decoded ?? text);
   }
 
   /** number: 32 bits, unsigned. */

@@ -5,7 +5,7 @@ import type { Selected } from './selected.ts';
 /** `PARTIAL 1:500`, `PARTIAL -1:-100`: a stretch of the results of SEARCH, SORT and UID FETCH (RFC 9394 4). */
 
 export interface PartialRange {
-  /** As the client wrote it: the answer repeats it (RFC 9394 3.1). */
+  /** As the answer says it: from low to high, as 500:400 is 400:500 (RFC 9394 3.1, 4). */
   readonly text: string;
   readonly from: 'first' | 'last';
   /** Counted from 1, `low` is not above `high`. */
@@ -20,7 +20,8 @@ export function parsePartialRange(p: Parser): PartialRange {
   const a = p.nzNumber();
   // Both ends count from the same side.
   const b = p.take(`:${sign}`).nzNumber();
-  return { text: `${sign}${a}:${sign}${b}`, from, low: Math.min(a, b), high: Math.max(a, b) };
+  const [low, high] = [Math.min(a, b), Math.max(a, b)];
+  return { text: `${sign}${low}:${sign}${high}`, from, low, high };
 }
 
 /** That stretch of the results, in their order; what lies beyond them is left out. */

@@ -3,9 +3,12 @@
 /** A line longer than the caller allows. The connection lives on; the rest of the line is skipped by the next read. */
 export class LineTooLong extends Error {
   override readonly name = 'LineTooLong';
+  /** How it began, for who can tell from that what it was to be; empty when that is long gone. */
+  readonly start: Buffer;
 
-  constructor() {
+  constructor(start: Buffer) {
     super('the peer sent a line that is too long');
+    this.start = start;
   }
 }
 

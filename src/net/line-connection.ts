@@ -10,6 +10,8 @@ import { handshake, type TlsContext, tlsState } from './handshake.ts';
 
 /** What is skipped of a line that is too long before the caller hears of it again, so that it can lose patience. */
 const MAX_SKIPPED = 1024 * 1024;
+/** So much of a line that is too long is told. */
+const START = 200;
 /** `hasLine` looks no further than this into what has arrived. */
 const MAX_PEEK = 65_536;
 /** So many octets of a literal must come within each timeout: a trickle is as good as silence. */
@@ -88,14 +90,15 @@ export class SocketLineConnection implements LineConnection {
         if (this.#skipping) {
           skipped += this.#skipTo(lf);
           // The peer still sends the same line: the caller may count that as another offence.
-          if (this.#skipping && skipped > MAX_SKIPPED) throw new LineTooLong();
+          if (this.#skipping && skipped > MAX_SKIPPED) throw new LineTooLong(EMPTY);
           if (!this.#skipping) continue;
         } else if (lf >= 0) {
           return this.#takeLine(lf, maxBytes);
         } else if (this.#end - this.#start > maxBytes + 1) {
+          const start = this.#startOfLine();
           this.#skipping = true;
           this.#skipTo(-1);
-          throw new LineTooLong();
+          throw new LineTooLong(start);
         }
         if (this.#pull()) continue;
         // A line without its end was not meant to be acted on (the peer may have died in the middle of it).
@@ -197,8 +200,13 @@ export class SocketLineConnection implements LineConnection {
     const line = this.#take(lf + 1 - this.#start);
     // Some clients end lines with LF alone; it can do no harm where no line is passed on to others.
     const length = line.length - (line.length > 1 && line[line.length - 2] === CR ? 2 : 1);
-    if (length > maxBytes) throw new LineTooLong();
+    if (length > maxBytes) throw new LineTooLong(Buffer.from(line.subarray(0, START)));
     return line.subarray(0, length);
+  }
+
+  /** A copy, which keeps nothing else alive. */
+  #startOfLine(): Buffer {
+    return Buffer.from(this.#buffer.subarray(this.#start, Math.min(this.#start + START, this.#end)));
   }
 
   #take(size: number): Buffer {

@@ -301,7 +301,7 @@ test('RFC 9590: METADATA with LIST', async () => {
     `C: A01 LIST "" % RETURN (METADATA ("/shared/vendor/cmu/cyrus-imapd/color"))
      S: * LIST (\\HasNoChildren) "/" INBOX
      S: * METADATA INBOX (/shared/vendor/cmu/cyrus-imapd/color "#b71c1c")
-     S: * LIST (\\NonExistent \\NoSelect \\HasChildren) "/" bar
+     S: * LIST (\\NonExistent \\HasChildren) "/" bar
      S: * LIST (\\HasNoChildren) "/" foo
      S: * METADATA foo (/shared/vendor/cmu/cyrus-imapd/color NIL)
      S: A01 OK List completed.`,

@@ -228,8 +228,8 @@ function attributesOf(
 ): string[] {
   const attributes: string[] = [];
   if (!entry.mailbox?.selectable) {
-    if (args.form === 'extended') attributes.push('\\NonExistent');
-    attributes.push('\\NoSelect');
+    // \NonExistent says \NoSelect too, to who knows it (RFC 9051 7.3.1).
+    attributes.push(args.form === 'extended' ? '\\NonExistent' : '\\NoSelect');
   }
   attributes.push(isParent ? '\\HasChildren' : '\\HasNoChildren');
   if (entry.subscribed && (args.returned.has('SUBSCRIBED') || args.select.has('SUBSCRIBED')))
