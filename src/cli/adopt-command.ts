@@ -12,7 +12,7 @@ import { asDataDirError, claimDataDir, DataDirError, prepareDataDir } from '../l
 import { createLogger } from '../lib/logger.ts';
 import { holdLock } from '../lib/sqlite.ts';
 import { openDirectory } from '../open/directory.ts';
-import { UIDL_FORMATS } from '../pop3/uidl.ts';
+import { uidlFormatOf } from '../pop3/uidl.ts';
 import { ADOPT_USAGE, type AdoptionWorld, RELEASE_USAGE, runAdopt, runRelease } from './adopt.ts';
 import type { CliCommand } from './command.ts';
 import { resolveConfig } from './config-file.ts';
@@ -34,7 +34,7 @@ function adoptionCommand(
           clock: systemClock,
           dataDir: config.dataDir,
           defaultFolders: config.store.defaultFolders,
-          uidl: UIDL_FORMATS[config.pop3.uidl],
+          uidl: uidlFormatOf(config.pop3.uidl).text,
           account: (address) => accountOf(config, passwords, address),
           withAdmin: (work) => withAdmin(config, work),
         });

@@ -2,7 +2,7 @@ import type { RawMessage } from '../mail/raw-message.ts';
 import { type AccountStore, type Mailbox, StoreError, type Uid } from '../store/store.ts';
 import { parseUidlFormat, type UidlFormat } from '../store/uidl-format.ts';
 import { Pop3Error, Pop3SyntaxError } from './errors.ts';
-import { type UidlServer, uidlFormatOf } from './uidl.ts';
+import { uidlFormatOf } from './uidl.ts';
 
 /**
  * The INBOX as it was when the session began: numbers and sizes never change under a client (RFC 1939 4). Nothing is
@@ -49,7 +49,7 @@ export class Maildrop {
   }
 
   /** Looks at the disk first: programs such as procmail put mail into a Maildir without telling anybody. */
-  static async open(store: AccountStore, server: UidlServer): Promise<Maildrop> {
+  static async open(store: AccountStore, uidl: string): Promise<Maildrop> {
     const found = await store.mailbox('INBOX');
     if (!found) throw new StoreError('not-found', 'the account has no INBOX');
     await store.refresh(found.id);
@@ -62,7 +62,7 @@ export class Maildrop {
         columns.unseen.push(message.flags.some((flag) => flag.toLowerCase() === '\\seen') ? 0 : 1);
       }
     }
-    return new Maildrop(store, inbox, await uidlsOf(store, inbox, server, columns.uids), columns);
+    return new Maildrop(store, inbox, await uidlsOf(store, inbox, uidl, columns.uids), columns);
   }
 
   /** Messages not marked as deleted. */
@@ -120,7 +120,10 @@ export class Maildrop {
   }
 
   /** The UPDATE state: removes what is marked, and marks as seen what was retrieved and stays. Returns how many went. */
-  async update(options: { readonly seen: 'mark' | 'leave' }): Promise<number> {
+  async update(options: {
+    readonly seen: 'mark' | 'leave';
+    readonly deleted: 'expunge' | 'trash';
+  }): Promise<number> {
     const id = this.#inbox.id;
     if (options.seen === 'mark') {
       const seen = this.#pick(
@@ -131,8 +134,19 @@ export class Maildrop {
     }
     let removed = 0;
     const doomed = this.#pick((index) => this.#deleted[index] === 1);
-    for (const uids of batches(doomed)) removed += (await this.#store.expunge(id, uids)).length;
+    const trash = options.deleted === 'trash' && doomed.length > 0 ? await this.#trash() : undefined;
+    for (const uids of batches(doomed))
+      removed += (await (trash ? this.#store.move(id, uids, trash.id) : this.#store.expunge(id, uids)))
+        .length;
     return removed;
+  }
+
+  /** The mailbox that says it is for deleted mail (RFC 6154), or else the one of that name; made where there is none. */
+  async #trash(): Promise<Mailbox> {
+    const all = await this.#store.mailboxes();
+    const found =
+      all.find((mailbox) => mailbox.specialUse === 'trash') ?? all.find(({ path }) => path === 'Trash');
+    return found ?? this.#store.create('Trash', 'trash');
   }
 
   #at(index: number): Entry {
@@ -167,7 +181,7 @@ interface Uidls {
 async function uidlsOf(
   store: AccountStore,
   inbox: Mailbox,
-  server: UidlServer,
+  uidl: string,
   uids: readonly number[],
 ): Promise<Uidls> {
   const present = new Set(uids);
@@ -177,7 +191,7 @@ async function uidlsOf(
     format ??= parseUidlFormat(piece.format);
     for (const { uid, uniqueId } of piece.ids) if (present.has(uid)) kept.set(uid, uniqueId);
   }
-  return { format: format ?? uidlFormatOf(server), kept };
+  return { format: format ?? uidlFormatOf(uidl), kept };
 }
 
 function* batches(uids: readonly Uid[]): Generator<readonly Uid[]> {

@@ -1,19 +1,32 @@
 import { z } from 'zod';
 import { duration } from '../lib/options.ts';
-import type { UidlServer } from './uidl.ts';
+import { StoreError } from '../store/store.ts';
+import { uidlFormatOf } from './uidl.ts';
 
 /** The settings of the POP3 server: `pop3:` in the configuration. Durations in milliseconds. */
 export interface Pop3Options {
   readonly loginTimeout: number;
   readonly idleTimeout: number;
   readonly markSeen: boolean;
-  readonly uidl: UidlServer;
+  readonly uidl: string;
+  readonly deleted: 'expunge' | 'trash';
+  readonly loginDelay: number;
   readonly maxErrors: number;
   readonly maxAuthFailures: number;
 }
 
 /** RFC 1939 3: an autologout timer is at least 10 minutes. */
 const MIN_IDLE = 10 * 60_000;
+
+function uidlRefusal(text: string): string | undefined {
+  try {
+    uidlFormatOf(text);
+    return undefined;
+  } catch (error) {
+    if (error instanceof StoreError) return error.message;
+    throw error;
+  }
+}
 
 export const pop3Options: z.ZodType<Pop3Options, object> = z.strictObject({
   loginTimeout: duration().prefault('2m').describe('A client that has not logged in by then is cut off.'),
@@ -26,11 +39,27 @@ export const pop3Options: z.ZodType<Pop3Options, object> = z.strictObject({
     .default(true)
     .describe('Messages that were retrieved are marked as seen, for IMAP, when the session ends with QUIT.'),
   uidl: z
-    .enum(['dovecot', 'cyrus', 'courier', 'uw'])
+    .string()
+    .superRefine((text, context) => {
+      const message = uidlRefusal(text);
+      if (message !== undefined) context.addIssue({ code: 'custom', message });
+    })
     .default('dovecot')
     .describe(
       'How unique ids are written. Clients that leave mail on the server fetch everything again when it changes: ' +
-        'after a migration that has kept the UIDs, set it to what the old server wrote (dovecot, cyrus, courier, uw).',
+        'after a migration that has kept the UIDs, set it to what the old server wrote: dovecot, cyrus, courier, uw, or a form in the language of Dovecot’s ' +
+        'pop3_uidl_format, of %u (UID) and %v (UIDVALIDITY).',
+    ),
+  deleted: z
+    .enum(['expunge', 'trash'])
+    .default('expunge')
+    .describe(
+      'Where messages go that a client deletes: nowhere (expunge), or to the mailbox of deleted mail (trash).',
+    ),
+  loginDelay: duration()
+    .prefault('0s')
+    .describe(
+      'A client that logs in to one account again sooner than this is sent away; 0s: never (LOGIN-DELAY).',
     ),
   maxErrors: z.int().min(1).default(20).describe('Wrong commands in a row before the session is ended.'),
   maxAuthFailures: z.int().min(1).default(10).describe('Failed logins in one session before it is ended.'),

@@ -133,6 +133,11 @@ export class Session implements Pop3Session {
   async authenticated(step: SaslStep): Promise<string> {
     if (step.is !== 'done') throw this.#loginFailure(step);
     const { id } = step.account;
+    const now = this.#world.clock.now().getTime();
+    const { loginDelay } = this.settings;
+    // RFC 2449 6.5, 8.1.1: counted from the last login that passed; no refused one makes it longer.
+    if (this.#world.locks.isTooSoon(id, now, loginDelay))
+      throw new Pop3Error(`log in once in ${Math.ceil(loginDelay / 1000)} seconds only`, 'LOGIN-DELAY');
     const unlock = this.#world.locks.lock(id);
     // RFC 1939 4 wants the maildrop locked; the code tells the client that its password was right (RFC 2449 8.1.2).
     if (!unlock) throw new Pop3Error('another session has the maildrop', 'IN-USE');
@@ -141,6 +146,7 @@ export class Session implements Pop3Session {
       this.#maildrop = maildrop;
       this.#unlock = unlock;
       this.#account = id;
+      if (loginDelay > 0) this.#world.locks.loggedIn(id, now);
       return `${maildrop.count} messages (${maildrop.octets} octets)`;
     } catch (error) {
       unlock();
@@ -155,7 +161,10 @@ export class Session implements Pop3Session {
 
   async update(maildrop: Maildrop): Promise<void> {
     try {
-      this.#deleted = await maildrop.update({ seen: this.settings.markSeen ? 'mark' : 'leave' });
+      this.#deleted = await maildrop.update({
+        seen: this.settings.markSeen ? 'mark' : 'leave',
+        deleted: this.settings.deleted,
+      });
     } finally {
       // Before the answer: the client may log in again as soon as it has it.
       this.#release();

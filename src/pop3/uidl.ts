@@ -1,3 +1,4 @@
+import { StoreError } from '../store/store.ts';
 import { parseUidlFormat, type UidlFormat } from '../store/uidl-format.ts';
 
 /**
@@ -19,6 +20,17 @@ export const UIDL_FORMATS: {
 };
 export type UidlServer = keyof typeof UIDL_FORMATS;
 
-export function uidlFormatOf(server: UidlServer): UidlFormat {
-  return parseUidlFormat(UIDL_FORMATS[server]);
+/**
+ * The form of that server, or one written out (`%08Xu%08Xv`).
+ * @throws StoreError `invalid-name` when it cannot be one.
+ */
+export function uidlFormatOf(setting: string): UidlFormat {
+  const format = parseUidlFormat(isServer(setting) ? UIDL_FORMATS[setting] : setting);
+  if (format.needs === 'names')
+    throw new StoreError('invalid-name', `"${setting}" names files, which are not known when mail is listed`);
+  return format;
+}
+
+function isServer(setting: string): setting is UidlServer {
+  return Object.hasOwn(UIDL_FORMATS, setting);
 }

@@ -20,6 +20,9 @@ export class InboxStore {
   readonly messages: Map<number, { flags: Set<string>; raw: RawMessage }> = new Map();
   /** UIDs of each call of expunge. */
   readonly expunged: number[][] = [];
+  /** UIDs of each call of move, with the mailbox they went to. */
+  readonly moved: [string, number[]][] = [];
+  readonly mailboxes: Mailbox[] = [];
   refreshed = 0;
   /** What came along from another server. */
   kept: readonly KeptUidls[] = [];
@@ -75,6 +78,17 @@ export class InboxStore {
       setFlags: async (_id, uids, change: FlagChange) => {
         for (const uid of uids) for (const flag of change.flags) this.messages.get(uid)?.flags.add(flag);
         return { messages: [], conflicts: [] };
+      },
+      mailboxes: async () => this.mailboxes,
+      create: async (path, specialUse) => {
+        const made = { id: path as MailboxId, path, specialUse: specialUse ?? null } as Mailbox;
+        this.mailboxes.push(made);
+        return made;
+      },
+      move: async (_id, uids, to) => {
+        check();
+        this.moved.push([to, [...uids]]);
+        return uids.flatMap((uid) => (this.messages.delete(uid) ? [{ from: uid, to: uid }] : []));
       },
       expunge: async (_id, uids) => {
         check();

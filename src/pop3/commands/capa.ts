@@ -19,8 +19,11 @@ export function capa(commands: readonly Command[]): Command {
 
     run(session, args) {
       noArguments(args);
+      const { loginDelay } = session.settings;
       const lines = [
         ...GENERAL,
+        // RFC 2449 6.5: the same for all users, so the word USER is not needed.
+        ...(loginDelay > 0 ? [`LOGIN-DELAY ${Math.ceil(loginDelay / 1000)}`] : []),
         ...announced(commands, session),
         `IMPLEMENTATION Facteur ${session.version}`,
       ];
