@@ -8,7 +8,7 @@ import { decodeWords } from './encoded-word.ts';
 import { fold } from './fold.ts';
 import { byteString, fields, unfold } from './header.ts';
 import { ancestors, messageIds } from './message-ids.ts';
-import { isForPeople } from './text.ts';
+import { hiddenAddresses, isForPeople } from './text.ts';
 import { addWords } from './words.ts';
 
 /** What RFC 5256 and RFC 5957 sort by; folded, cut to KEY_LENGTH. */
@@ -104,8 +104,10 @@ export function headerWords(header: Uint8Array): HeaderWords {
     addWords(fold(name), 'text', words.header);
     addWords(text, 'text', words.header);
     if (name === 'subject') addWords(text, 'text', words.subject);
-    else if (name === 'from' || name === 'to' || name === 'cc' || name === 'bcc')
+    else if (name === 'from' || name === 'to' || name === 'cc' || name === 'bcc') {
       addWords(text, 'address', words[name]);
+      for (const address of hiddenAddresses(unfold(value))) addWords(fold(address), 'address', words[name]);
+    }
   }
   return words;
 }

@@ -3,6 +3,7 @@
  * charset, HTML without its tags, names of attachments. In pieces, so that a big message is never in memory as a whole.
  * Never throws, linear.
  */
+import { parseAddressList } from './address-list.ts';
 import { isAscii, textStream } from './charset.ts';
 import { decodeWords } from './encoded-word.ts';
 import { fold } from './fold.ts';
@@ -54,7 +55,21 @@ function isText({ type, subtype }: Part): boolean {
 
 /** Decoded values of a field (name in lower case), one for each time it stands there: IMAP's SEARCH HEADER. */
 export function fieldTexts(header: Uint8Array, name: string): string[] {
-  return fieldValues(byteString(header), name).map(decodeWords);
+  const values = fieldValues(byteString(header), name);
+  const texts = values.map(decodeWords);
+  return ADDRESS_FIELDS.has(name) ? [...texts, ...values.flatMap(hiddenAddresses)] : texts;
+}
+
+/** Those whose search keys are about what ENVELOPE shows (RFC 9051 6.4.4). */
+const ADDRESS_FIELDS = new Set(['from', 'to', 'cc', 'bcc']);
+
+/** Addresses that comments, blanks or quotes keep from being read as they are meant. @param value unfolded */
+export function hiddenAddresses(value: string): string[] {
+  return parseAddressList(value)
+    .flatMap((each) => (each.is === 'group' ? each.members : [each]))
+    .flatMap(({ local, domain }) => (local !== null && domain !== null ? [`${local}@${domain}`] : []))
+    .filter((address) => !value.includes(address))
+    .map(decodeWords);
 }
 
 /** Whether `wanted` stands in the pieces, also across their seams; compared as fold.ts says. */

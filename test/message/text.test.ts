@@ -116,6 +116,10 @@ epilogue
   test('values of a field', () => {
     expect(fieldTexts(crlf('To: a\nto: =?utf-8?q?=c3=a9?=\n\n'), 'to')).toEqual(['a', 'é']);
     expect(fieldTexts(crlf('To: a\n\n'), 'cc')).toEqual([]);
+    expect(fieldTexts(crlf('From: <a (comment)@ (comment) b.org>, c@d.org\n\n'), 'from')).toEqual([
+      '<a (comment)@ (comment) b.org>, c@d.org',
+      'a@b.org',
+    ]);
   });
 
   test('for any bytes, and the corpus', () => {
