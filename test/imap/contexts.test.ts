@@ -1,9 +1,12 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import type { AccountId } from '../../src/directory/directory.ts';
+import { rawMessage } from '../../src/mail/raw-message.ts';
 import type { MailboxId, Uid } from '../../src/store/store.ts';
+import { maildirStore, temporaryDirectory } from '../store/surroundings.ts';
 import { play } from './dialogue.ts';
-import type { MemoryAccount } from './memory-mail.ts';
-import { type Client, ImapWorld } from './world.ts';
+import { type MemoryAccount, MemoryMail } from './memory-mail.ts';
+import { ALICE, type Client, ImapWorld } from './world.ts';
 
 let world: ImapWorld;
 let client: Client;
@@ -198,38 +201,98 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   fc.constantFrom<Step>({ do: 'noop' }, { do: 'fetch' }),
 );
 
-test('whatever happens, a client that applies the updates has what a new search finds', async () => {
-  await fc.assert(
-    fc.asyncProperty(fc.array(step, { maxLength: 25 }), async (steps) => {
-      const path = `Box${++count}`;
-      id = await world.fill(path, ['Subject: b\n\n', 'Subject: d\n\n', 'Subject: a\n\n']);
-      const one = await world.login(path);
-      const model = new Model();
-      const ask = async (command: string): Promise<void> => {
-        for (const line of await one.ok(command)) model.hear(line);
-      };
-      model.plain = await tagOf(one, 'UID SEARCH RETURN (UPDATE ALL) FLAGGED');
-      model.sorted = await tagOf(one, 'UID SORT RETURN (UPDATE ALL) (SUBJECT) UTF-8 FLAGGED');
-      for (const each of steps) {
-        if (each.do === 'put') put(each.subject);
-        else if (each.do === 'noop') await ask('NOOP');
-        else if (each.do === 'fetch') {
-          const { untagged } = await one.ask('FETCH 1 FLAGS');
-          for (const line of untagged) model.hear(line);
-        } else if (each.do === 'own') await ask(`UID STORE ${each.uid} +FLAGS (\\Flagged)`);
-        else if (each.do === 'ownOff') await ask(`UID STORE ${each.uid} -FLAGS.SILENT (\\Flagged)`);
-        else if (each.do === 'expunge') await store.expunge(id, [each.uid as Uid]);
-        else await flag([each.uid], each.do === 'flag' ? 'add' : 'remove');
-      }
-      await ask('NOOP');
-      expect(model.lists.get(model.plain) ?? []).toEqual(await found(one, 'UID SEARCH RETURN (ALL) FLAGGED'));
-      expect(model.lists.get(model.sorted) ?? []).toEqual(
-        await found(one, 'UID SORT RETURN (ALL) (SUBJECT) UTF-8 FLAGGED'),
+test.each([
+  { mail: 'memory', numRuns: 50 },
+  { mail: 'Maildir', numRuns: 8 },
+] as const)(
+  'whatever happens, a client that applies the updates has what a new search finds: $mail',
+  async ({ mail, numRuns }) => {
+    const { path: directory, remove } = temporaryDirectory();
+    const kept = mail === 'Maildir' ? maildirStore(directory) : new MemoryMail();
+    const other = await ImapWorld.start({ store: kept });
+    const account = await kept.account(ALICE as AccountId);
+    try {
+      await fc.assert(
+        fc.asyncProperty(fc.array(step, { maxLength: 25 }), async (steps) => {
+          const path = `Run${++count}`;
+          const { id: box } = await account.create(path);
+          const put = async (subject: string): Promise<void> => {
+            const message = rawMessage([Buffer.from(`Subject: ${subject}\r\n\r\n`)]);
+            await account.append(box, message, { flags: [], internalDate: 0 });
+          };
+          for (const subject of ['b', 'd', 'a']) await put(subject);
+          const one = await other.login(path);
+          const model = new Model();
+          const ask = async (command: string): Promise<void> => {
+            // A number may be of a message that is gone: what was told all the same counts.
+            for (const line of (await one.ask(command)).untagged) model.hear(line);
+          };
+          model.plain = await tagOf(one, 'UID SEARCH RETURN (UPDATE ALL) FLAGGED');
+          model.sorted = await tagOf(one, 'UID SORT RETURN (UPDATE ALL) (SUBJECT) UTF-8 FLAGGED');
+          for (const each of steps) {
+            if (each.do === 'put') await put(each.subject);
+            else if (each.do === 'noop') await ask('NOOP');
+            else if (each.do === 'fetch') await ask('FETCH 1 FLAGS');
+            else if (each.do === 'own') await ask(`UID STORE ${each.uid} +FLAGS (\\Flagged)`);
+            else if (each.do === 'ownOff') await ask(`UID STORE ${each.uid} -FLAGS.SILENT (\\Flagged)`);
+            else if (each.do === 'expunge') await account.expunge(box, [each.uid as Uid]);
+            else {
+              const change = { mode: each.do === 'flag' ? 'add' : 'remove', flags: ['\\Flagged'] } as const;
+              await account.setFlags(box, [each.uid as Uid], change);
+            }
+          }
+          await new Promise((resolve) => setTimeout(resolve, 5));
+          await ask('NOOP');
+          expect(model.lists.get(model.plain) ?? []).toEqual(
+            await found(one, 'UID SEARCH RETURN (ALL) FLAGGED'),
+          );
+          expect(model.lists.get(model.sorted) ?? []).toEqual(
+            await found(one, 'UID SORT RETURN (ALL) (SUBJECT) UTF-8 FLAGGED'),
+          );
+          await one.ok('LOGOUT');
+        }),
+        { numRuns },
       );
-      one.socket.destroy();
-    }),
-    { numRuns: 60 },
-  );
+    } finally {
+      await other.close();
+      await kept.close();
+      remove();
+    }
+  },
+);
+
+test('the other searches find the same on a disk', async () => {
+  const { path, remove } = temporaryDirectory();
+  const kept = maildirStore(path);
+  const other = await ImapWorld.start({ store: kept });
+  try {
+    const account = await kept.account(ALICE as AccountId);
+    for (const [name, subject] of [
+      ['INBOX', 'Hello world'],
+      ['INBOX', 'help'],
+      ['Work', 'a helo command'],
+    ] as const) {
+      const box = (await account.mailbox(name)) ?? (await account.create(name));
+      const message = rawMessage([Buffer.from(`Subject: ${subject}\r\n\r\n`)]);
+      await account.append(box.id, message, { flags: [], internalDate: 0 });
+    }
+    const one = await other.login('INBOX');
+    await one.ok('SETMETADATA "" (/private/filters/values/helo "FUZZY SUBJECT helo")');
+    expect(await one.ok('SEARCH RETURN (PARTIAL -1:-1 RELEVANCY) FUZZY SUBJECT helo')).toEqual([
+      expect.stringMatching(/ PARTIAL \(-1:-1 2\) RELEVANCY \(54\)$/),
+    ]);
+    expect(await one.ok('SORT RETURN () (RELEVANCY SUBJECT) UTF-8 FUZZY SUBJECT "hello world"')).toEqual([
+      expect.stringMatching(/ ALL 1$/),
+    ]);
+    expect(await one.ok('ESEARCH IN (personal) FILTER helo')).toEqual([
+      expect.stringMatching(/MAILBOX INBOX UIDVALIDITY \d+\) UID ALL 1:2$/),
+      expect.stringMatching(/MAILBOX Work UIDVALIDITY \d+\) UID ALL 1$/),
+    ]);
+  } finally {
+    await other.close();
+    await kept.close();
+    remove();
+  }
 });
 
 async function tagOf(one: Client, command: string): Promise<string> {
