@@ -1,11 +1,14 @@
-import type { Socket } from 'node:net';
+import { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import type { Accepted, LineConnection, Peer, TlsState } from './connection.ts';
+import { DeflatedSocket } from './deflated-socket.ts';
 import { ConnectionLost, IdleTimeout, LineTooLong } from './errors.ts';
 import { handshake, type TlsContext, tlsState } from './handshake.ts';
 
 /**
  * Lines and octets on request over one socket. What nobody asked for stays in the kernel but for one chunk; an idle
- * connection holds no buffer and, unless somebody reads with a timeout, no timer. STARTTLS changes the socket in place.
+ * connection holds no buffer and, unless somebody reads with a timeout, no timer. STARTTLS and COMPRESS change the socket
+ * in place.
  */
 
 /** What is skipped of a line that is too long before the caller hears of it again, so that it can lose patience. */
@@ -36,7 +39,7 @@ export class SocketLineConnection implements LineConnection {
   readonly sid: string;
   readonly peer: Peer;
   readonly #options: LineConnectionOptions;
-  #socket: Socket;
+  #socket: Duplex;
   #tls: TlsState | null;
   /** Unread octets are `#start` to `#end`; the part before `#scanned` has no LF. */
   #buffer: Buffer = EMPTY;
@@ -158,6 +161,7 @@ export class SocketLineConnection implements LineConnection {
     this.#socket.read();
     await this.#flushed();
     const plain = this.#socket;
+    if (!(plain instanceof Socket)) throw new Error('STARTTLS is not possible inside of compression');
     this.#detach();
     const secure = await handshake(plain, tls, handshakeTimeoutMs).catch((error: unknown) => {
       this.#onClose();
@@ -165,6 +169,23 @@ export class SocketLineConnection implements LineConnection {
     });
     this.#socket = secure;
     this.#tls = tlsState(secure);
+    this.#attach();
+  }
+
+  get compressed(): boolean {
+    return this.#socket instanceof DeflatedSocket;
+  }
+
+  async compress(): Promise<void> {
+    await this.#flushed();
+    const plain = this.#socket;
+    if (!(plain instanceof Socket)) throw new Error('compression is active already');
+    this.#detach();
+    // Sent with the command, before our answer: whatever it is, it is no line any more (RFC 4978 3).
+    if (this.#start < this.#end) plain.unshift(this.#buffer.subarray(this.#start, this.#end));
+    this.#buffer = EMPTY;
+    this.#start = this.#end = this.#scanned = 0;
+    this.#socket = new DeflatedSocket(plain);
     this.#attach();
   }
 
@@ -263,7 +284,7 @@ export class SocketLineConnection implements LineConnection {
   }
 
   /** Many small answers of one turn of the event loop leave in one packet (and one TLS record). */
-  #cork(socket: Socket): void {
+  #cork(socket: Duplex): void {
     if (this.#corked) return;
     this.#corked = true;
     socket.cork();
@@ -374,7 +395,7 @@ class Deadline {
 }
 
 /** Waits a moment for the peer to close: closing on unread octets sends a reset, which may overtake our last reply. */
-function linger(socket: Socket): void {
+function linger(socket: Duplex): void {
   if (socket.destroyed) return;
   let octets = 0;
   const timer = setTimeout(() => socket.destroy(), LINGER_MS).unref();

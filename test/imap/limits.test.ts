@@ -25,6 +25,7 @@ describe('lists', () => {
     expect(loadedCapabilities()).toEqual([
       'BINARY',
       'CHILDREN',
+      'COMPRESS=DEFLATE',
       'CONDSTORE',
       'CONTEXT=SEARCH',
       'CONTEXT=SORT',
@@ -48,6 +49,7 @@ describe('lists', () => {
       'NAMESPACE',
       'OBJECTID',
       'PARTIAL',
+      'PREVIEW',
       'QRESYNC',
       'QUOTA',
       'QUOTA=RES-MESSAGE',

@@ -4,6 +4,7 @@ import { authenticate } from './authenticate.ts';
 import { cancelUpdate } from './cancel-update.ts';
 import { capability } from './capability.ts';
 import { close } from './close.ts';
+import { compress } from './compress.ts';
 import { copy, move } from './copy.ts';
 import { create } from './create.ts';
 import { remove, rename } from './delete.ts';
@@ -39,6 +40,7 @@ export const commands: readonly Command[] = [
   capability,
   check,
   close,
+  compress,
   copy,
   create,
   enable,
