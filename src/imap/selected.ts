@@ -259,6 +259,11 @@ export class Selected {
     return this.#deleted || this.#expunged.has(uid);
   }
 
+  /** All of those. */
+  going(): readonly Uid[] {
+    return this.#deleted ? (Array.from(this.#uids.subarray(0, this.#count)) as Uid[]) : [...this.#expunged];
+  }
+
   get hasPendingExpunges(): boolean {
     return this.#expunged.size > 0 || this.#deleted;
   }

@@ -52,8 +52,10 @@ export function beginUpdates({
 
 interface Context extends Watched {
   readonly tag: string;
-  /** What the client has, in its order. */
-  results: readonly Uid[];
+  /** What the client has. */
+  readonly members: Set<Uid>;
+  /** The same in the order of SORT; null in the order of the mailbox, where nobody needs it. */
+  order: readonly Uid[] | null;
   /** The last UID of the view that was looked at. */
   lastUid: Uid;
 }
@@ -73,7 +75,8 @@ export class UpdateContexts {
   }
 
   add(tag: string, watched: Watched, results: readonly Uid[], lastUid: Uid): void {
-    this.#contexts.set(tag, { ...watched, tag, results, lastUid });
+    const order = watched.keys ? results : null;
+    this.#contexts.set(tag, { ...watched, tag, members: new Set(results), order, lastUid });
   }
 
   /** All or none: throws when one of the tags has no context. */
@@ -98,10 +101,11 @@ export class UpdateContexts {
 
   /** What is about to leave the view leaves the results first, while its number is still valid (RFC 5267 4.3.4). */
   tellGoing(session: ImapSession): void {
-    const { selected } = session;
+    const going = session.selected.going();
     for (const context of this.#contexts.values()) {
-      const kept = context.results.filter((uid) => !selected.isGoing(uid));
-      if (kept.length < context.results.length) tell(session, context, kept);
+      const removed = going.filter((uid) => context.members.has(uid));
+      if (removed.length > 0)
+        tell(session, context, { removed, added: [], order: without(context, removed) });
     }
   }
 
@@ -112,8 +116,8 @@ export class UpdateContexts {
     try {
       for (const context of this.#contexts.values()) {
         const { lastUid } = session.selected;
-        const results = await resultsNow(session, context, touched);
-        tell(session, context, results);
+        const difference = await changes(session, context, touched);
+        if (difference) tell(session, context, difference);
         context.lastUid = lastUid;
         if (session.out.full) await session.out.flush();
       }
@@ -125,42 +129,66 @@ export class UpdateContexts {
   }
 }
 
-/** What the client should have, where only messages that were touched, or are new, come or go. */
-async function resultsNow(
+interface Difference {
+  readonly removed: readonly Uid[];
+  readonly added: readonly Uid[];
+  /** What there is then, in the order of SORT. */
+  readonly order: readonly Uid[] | null;
+}
+
+/** What comes and goes, which only messages do that were touched or are new; null when none does. */
+async function changes(
   session: ImapSession,
-  { criterion, keys, results, lastUid: known }: Context,
+  context: Context,
   touched: ReadonlySet<Uid>,
-): Promise<readonly Uid[]> {
+): Promise<Difference | null> {
   const { selected, store } = session;
-  const ranges: UidRange[] = touched.size > MAX_NAMED ? [{ first: 1, last: known }] : [];
-  if (touched.size <= MAX_NAMED) for (const uid of touched) ranges.push({ first: uid, last: uid });
+  const { members, keys, lastUid: known } = context;
+  const isMany = touched.size > MAX_NAMED;
+  const ranges: UidRange[] = isMany ? [{ first: 1, last: known }] : [];
+  if (!isMany) for (const uid of touched) ranges.push({ first: uid, last: uid });
   if (selected.lastUid > known) ranges.push({ first: known + 1, last: selected.lastUid });
-  if (ranges.length === 0) return results;
-  const criteria = await criterion(session);
-  const found = await store.search(selected.id, { all: [{ uid: ranges }, criteria] });
-  const isLookedAt = (uid: Uid): boolean => touched.size > MAX_NAMED || uid > known || touched.has(uid);
-  const wanted = new Set(results.filter((uid) => !isLookedAt(uid)));
-  const had = new Set(results);
-  let isMore = false;
-  for (const uid of found) {
-    if (selected.sequenceOf(uid) === 0 || selected.isGoing(uid)) continue;
-    wanted.add(uid);
-    isMore ||= !had.has(uid);
-  }
-  if (!keys) return [...wanted].sort((a, b) => a - b);
-  if (!isMore) return results.filter((uid) => wanted.has(uid));
+  if (ranges.length === 0) return null;
+  const criteria = await context.criterion(session);
+  const found = new Set(await store.search(selected.id, { all: [{ uid: ranges }, criteria] }));
+  const removed = [...(isMany ? members : touched)].filter((uid) => members.has(uid) && !found.has(uid));
+  const isNew = (uid: Uid): boolean =>
+    !members.has(uid) && selected.sequenceOf(uid) > 0 && !selected.isGoing(uid);
+  const added = [...found].filter(isNew);
+  if (removed.length === 0 && added.length === 0) return null;
+  if (!keys || added.length === 0) return { removed, added, order: without(context, removed) };
   const sorted = await store.sort(selected.id, criteria, keys);
-  return sorted.filter((uid) => wanted.has(uid));
+  const gone = new Set(removed);
+  const more = new Set(added);
+  return {
+    removed,
+    added,
+    order: sorted.filter((uid) => more.has(uid) || (members.has(uid) && !gone.has(uid))),
+  };
+}
+
+function without({ order }: Context, removed: readonly Uid[]): readonly Uid[] | null {
+  const gone = new Set(removed);
+  return order?.filter((uid) => !gone.has(uid)) ?? null;
 }
 
 /** Tells the difference, and remembers it. */
-function tell(session: ImapSession, context: Context, results: readonly Uid[]): void {
+function tell(session: ImapSession, context: Context, difference: Difference): void {
   const { selected } = session;
+  const { members, order } = context;
   const numberOf = (uid: Uid): number => (context.by === 'uid' ? uid : selected.sequenceOf(uid));
-  const { removed, added } = context.keys
-    ? sortedSteps(context.results, results, numberOf)
-    : plainSteps(context.results, results, numberOf);
-  context.results = results;
+  const { removed, added } =
+    order && difference.order
+      ? sortedSteps(order, difference.order, numberOf)
+      : plainSteps(difference, numberOf);
+  if (difference.order) {
+    members.clear();
+    for (const uid of difference.order) members.add(uid);
+  } else {
+    for (const uid of difference.removed) members.delete(uid);
+    for (const uid of difference.added) members.add(uid);
+  }
+  context.order = difference.order;
   if (removed.length === 0 && added.length === 0) return;
   const parts = [`ESEARCH (TAG ${string(context.tag)}${context.place ?? ''})`];
   if (context.by === 'uid') parts.push('UID');
@@ -179,15 +207,12 @@ interface Steps {
 }
 
 /** In the order of the mailbox the client finds the places itself: position 0 (RFC 5267 4.3.3). */
-function plainSteps(before: readonly Uid[], after: readonly Uid[], numberOf: (uid: Uid) => number): Steps {
-  const had = new Set(before);
-  const has = new Set(after);
-  const removed = before.filter((uid) => !has.has(uid)).map(numberOf);
-  const added = after.filter((uid) => !had.has(uid)).map(numberOf);
-  return {
-    removed: removed.length > 0 ? [[0, removed]] : [],
-    added: added.length > 0 ? [[0, added]] : [],
+function plainSteps({ removed, added }: Difference, numberOf: (uid: Uid) => number): Steps {
+  const atZero = (uids: readonly Uid[]): Step[] => {
+    const numbers = uids.map(numberOf).sort((a, b) => a - b);
+    return numbers.length > 0 ? [[0, numbers]] : [];
   };
+  return { removed: atZero(removed), added: atZero(added) };
 }
 
 /** Taken out from the back to the front, put in from the front to the back, so that each position holds. */
