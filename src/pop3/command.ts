@@ -1,6 +1,7 @@
 import type { Logger } from '../lib/logger.ts';
 import type { LineConnection } from '../net/connection.ts';
 import type { Sasl, SaslContext, SaslStep } from '../sasl/sasl.ts';
+import type { Language } from './languages.ts';
 import type { Maildrop } from './maildrop.ts';
 import type { Pop3Options } from './options.ts';
 
@@ -20,8 +21,12 @@ export interface Pop3Session {
   readonly plaintextAllowed: boolean;
   /** The name given with USER. */
   user: string | null;
+  /** Set by LANG. */
+  language: Language;
 
   saslContext(): SaslContext;
+  /** A text for people in the client's language, as the bytes of its UTF-8 (RFC 6856 3.2). */
+  say(text: string): string;
   /** Reads a line that is not a command: a SASL response. Null when the peer is gone. */
   readLine(maxBytes: number): Promise<Buffer | null>;
   /** The end of an authentication: locks and opens the maildrop, or throws the refusal. Returns the text of +OK. */

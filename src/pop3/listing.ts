@@ -11,7 +11,7 @@ export async function sendListing(
   first: string,
   line: (entry: Entry) => string,
 ): Promise<null> {
-  let text = `+OK ${first}\r\n`;
+  let text = `+OK ${session.say(first)}\r\n`;
   for (const entry of maildrop.entries()) {
     text += `${line(entry)}\r\n`;
     if (text.length < LISTING_CHUNK) continue;

@@ -11,7 +11,7 @@ export async function sendMessage(
   message: AsyncIterable<Uint8Array>,
 ): Promise<void> {
   const { connection } = session;
-  await connection.write(`+OK ${first}\r\n`);
+  await connection.write(`+OK ${session.say(first)}\r\n`);
   try {
     for await (const chunk of multiLine(message)) await connection.write(chunk);
   } catch (error) {

@@ -10,6 +10,7 @@ import type { MailStore } from '../store/store.ts';
 import type { Command, Pop3Session, Reply } from './command.ts';
 import { commands } from './commands/index.ts';
 import { Pop3Error, Pop3SyntaxError, refusal } from './errors.ts';
+import { inLanguage, type Language } from './languages.ts';
 import type { MaildropLocks } from './locks.ts';
 import { Maildrop } from './maildrop.ts';
 import type { Pop3Options } from './options.ts';
@@ -39,6 +40,7 @@ export class Session implements Pop3Session {
   readonly log: Logger;
   readonly timestamp: string | null;
   user: string | null = null;
+  language: Language = 'en';
   readonly #world: Pop3World;
   #account: AccountId | null = null;
   #maildrop: Maildrop | null = null;
@@ -104,6 +106,15 @@ export class Session implements Pop3Session {
 
   close(): void {
     this.#closing = true;
+  }
+
+  say(text: string): string {
+    if (this.language === 'en') return text;
+    const end = text.indexOf('\r\n');
+    const first = end < 0 ? text : text.slice(0, end);
+    const said = inLanguage(this.language, first);
+    // Only what was translated: the rest is bytes already.
+    return said === first ? text : Buffer.from(said).toString('latin1') + text.slice(first.length);
   }
 
   saslContext(): SaslContext {
@@ -179,7 +190,7 @@ export class Session implements Pop3Session {
       if (line === null) return false;
       const text = await this.#execute(line.toString('latin1'));
       this.#errors = 0;
-      reply = text === null ? null : `+OK ${text}\r\n`;
+      reply = text === null ? null : `+OK ${this.say(text)}\r\n`;
     } catch (error) {
       reply = this.#failure(error);
     }
@@ -217,9 +228,9 @@ export class Session implements Pop3Session {
       : { text: 'internal error, try again later', code: 'SYS/TEMP' };
     if (known instanceof Pop3SyntaxError && ++this.#errors >= this.settings.maxErrors) {
       this.#closing = true;
-      return '-ERR too many errors\r\n';
+      return `-ERR ${this.say('too many errors')}\r\n`;
     }
-    return `-ERR ${code === null ? '' : `[${code}] `}${text}\r\n`;
+    return `-ERR ${code === null ? '' : `[${code}] `}${this.say(text)}\r\n`;
   }
 
   #loginFailure(step: Exclude<SaslStep, { is: 'done' }>): Pop3Error {

@@ -3,6 +3,7 @@ import { apop } from './apop.ts';
 import { auth } from './auth.ts';
 import { capa } from './capa.ts';
 import { dele } from './dele.ts';
+import { lang } from './lang.ts';
 import { list } from './list.ts';
 import { noop } from './noop.ts';
 import { pass } from './pass.ts';
@@ -29,6 +30,7 @@ const ordinary: readonly Command[] = [
   rset,
   top,
   uidl,
+  lang,
   quit,
 ];
 

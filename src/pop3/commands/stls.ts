@@ -12,10 +12,11 @@ export const stls: Command = {
     noArguments(args);
     const { connection } = session;
     if (connection.tls) throw new Pop3Error('the connection is encrypted already');
-    await connection.write('+OK begin TLS\r\n');
+    await connection.write(`+OK ${session.say('begin TLS')}\r\n`);
     await connection.startTls();
     // What was learned in the clear could be an attacker's.
     session.user = null;
+    session.language = 'en';
     return null;
   },
 };
