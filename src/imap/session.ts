@@ -34,6 +34,8 @@ export class Session implements ImapSession {
   readonly news: Set<News> = new Set();
   readonly #enabled = new Set<Feature>();
   readonly #started: number;
+  /** Since when it is open without a login. */
+  #strangerSince: number;
   #tag = '*';
   /** Ends its share of `maxSessionsPerAccount`. */
   #leaveAccount: (() => void) | undefined;
@@ -69,6 +71,7 @@ export class Session implements ImapSession {
     this.#commands = commands;
     this.#reader = new CommandReader(connection, this.out, spool);
     this.#started = world.clock.now().getTime();
+    this.#strangerSince = this.#started;
   }
 
   get state(): State {
@@ -176,11 +179,11 @@ export class Session implements ImapSession {
     if (step.is === 'challenge') throw new Error('a SASL exchange ended with a challenge');
     if (step.reason === 'cancelled') throw new ImapBad('Authentication cancelled');
     if (step.reason === 'protocol') throw new ImapBad('That is not what the mechanism expects');
-    // RFC 9051 7.1: an operation ran against a limit of the server.
-    if (step.reason === 'limited') throw new ImapNo('Too many failed logins, try again later', 'LIMIT');
     if (step.reason === 'temporary') throw new ImapNo('Logins are not possible at the moment', 'UNAVAILABLE');
     if (++this.#authFailures >= this.world.settings.maxAuthFailures)
       this.#ending = { reason: 'too many failed logins', farewell: 'Too many failed logins' };
+    // RFC 9051 7.1: an operation ran against a limit of the server.
+    if (step.reason === 'limited') throw new ImapNo('Too many failed logins, try again later', 'LIMIT');
     throw new ImapNo('Wrong user name or password', 'AUTHENTICATIONFAILED');
   }
 
@@ -204,6 +207,21 @@ export class Session implements ImapSession {
     this.#unwatch?.();
     this.#unwatch = null;
     this.#selected = null;
+  }
+
+  unauthenticate(): void {
+    this.log.info({ account: this.#account?.id ?? null }, 'imap session has given up its login');
+    // What $ stands for, and contexts, go with the mailbox.
+    this.deselect();
+    for (const news of this.news) news.stop();
+    this.news.clear();
+    this.#enabled.clear();
+    this.#lastFlags = null;
+    this.#leaveAccount?.();
+    this.#leaveAccount = undefined;
+    this.#account = null;
+    this.#store = null;
+    this.#strangerSince = this.world.clock.now().getTime();
   }
 
   logout(): void {
@@ -262,7 +280,7 @@ export class Session implements ImapSession {
 
   async #serve(): Promise<void> {
     const { settings, clock } = this.world;
-    const loginLeft = this.#started + settings.loginTimeout - clock.now().getTime();
+    const loginLeft = this.#strangerSince + settings.loginTimeout - clock.now().getTime();
     const timeoutMs = this.#store ? settings.idleTimeout : Math.max(loginLeft, 1);
     this.#waiting = true;
     let received: Received;

@@ -234,11 +234,11 @@ export class Session implements Pop3Session {
   }
 
   #loginFailure(step: Exclude<SaslStep, { is: 'done' }>): Pop3Error {
-    if (step.is === 'failed' && step.reason === 'limited')
-      return new Pop3Error('too many failed logins, try again later', 'SYS/TEMP');
     if (step.is === 'failed' && step.reason === 'temporary')
       return new Pop3Error('authentication is not possible at the moment', 'SYS/TEMP');
     if (++this.#authFailures >= this.settings.maxAuthFailures) this.#closing = true;
+    if (step.is === 'failed' && step.reason === 'limited')
+      return new Pop3Error('too many failed logins, try again later', 'SYS/TEMP');
     if (step.is === 'failed' && step.reason === 'credentials')
       return new Pop3Error('wrong name or password', 'AUTH');
     return new Pop3SyntaxError('the authentication exchange is malformed');
