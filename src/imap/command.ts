@@ -90,6 +90,8 @@ export interface ImapSession {
   flagsOf(message: Message, also: { readonly uid: boolean }): string;
   /** Takes in messages that this session itself has put into the selected mailbox. */
   catchUp(): Promise<void>;
+  /** Back to where nobody has logged in: of the connection only TLS and what ID said stay (RFC 8437 3). */
+  unauthenticate(): void;
   /** The command wants the connection closed after its answer. */
   logout(): void;
 }

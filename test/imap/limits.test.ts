@@ -66,6 +66,7 @@ describe('lists', () => {
       'THREAD=REFERENCES',
       'THREAD=REFS',
       'UIDPLUS',
+      'UNAUTHENTICATE',
       'UNSELECT',
       'WITHIN',
     ]);

@@ -30,6 +30,7 @@ import { status } from './status.ts';
 import { store } from './store.ts';
 import { subscribe, unsubscribe } from './subscribe.ts';
 import { thread } from './thread.ts';
+import { unauthenticate } from './unauthenticate.ts';
 import { unselect } from './unselect.ts';
 
 /** All commands. */
@@ -71,6 +72,7 @@ export const commands: readonly Command[] = [
   store,
   subscribe,
   thread,
+  unauthenticate,
   unselect,
   unsubscribe,
 ];
