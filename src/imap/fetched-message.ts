@@ -1,6 +1,7 @@
 import type { RawMessage } from '../mail/raw-message.ts';
 import type { FieldSelection } from '../message/field-selector.ts';
 import { byteString, selectFields } from '../message/header.ts';
+import { PREVIEW_OCTETS, PreviewText, previewParts } from '../message/preview.ts';
 import type { Part, Span } from '../message/structure.ts';
 import { transferDecoder } from '../message/transfer.ts';
 import {
@@ -49,6 +50,7 @@ export class FetchedMessage {
   readonly #loaded: Loaded;
   #structure: Promise<Part> | null = null;
   #whole: Promise<Uint8Array> | null = null;
+  #preview: Promise<string> | null = null;
 
   constructor(mailbox: Mailbox, message: Message, flags: string, loaded: Loaded) {
     this.#mailbox = mailbox;
@@ -109,6 +111,24 @@ export class FetchedMessage {
     const decoder = transferDecoder(part.encoding);
     for await (const chunk of (await this.octets(part.body)).chunks) yield decoder.write(chunk);
     yield decoder.end();
+  }
+
+  /** The first words of its text, empty when there are none. */
+  preview(): Promise<string> {
+    this.#preview ??= this.#makePreview();
+    return this.#preview;
+  }
+
+  async #makePreview(): Promise<string> {
+    for (const part of previewParts(await this.structure())) {
+      const { start, end } = part.body;
+      const text = new PreviewText(part);
+      const { chunks } = await this.octets({ start, end: Math.min(end, start + PREVIEW_OCTETS) });
+      for await (const chunk of chunks) if (text.write(chunk) === 'enough') break;
+      const made = text.end();
+      if (made !== '') return made;
+    }
+    return '';
   }
 
   async #read(): Promise<Buffer> {

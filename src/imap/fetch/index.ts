@@ -2,6 +2,7 @@ import { emailId, envelope, flags, internalDate, modSeq, saveDate, threadId, uid
 import { binary, binaryPeek, binarySize } from './binary.ts';
 import { body, bodyPeek, bodyStructure } from './body.ts';
 import type { FetchItem } from './item.ts';
+import { preview } from './preview.ts';
 import { rfc822, rfc822Header, rfc822Size, rfc822Text } from './rfc822.ts';
 
 /** All items that FETCH knows. */
@@ -17,6 +18,7 @@ export const fetchItems: readonly FetchItem[] = [
   flags,
   internalDate,
   modSeq,
+  preview,
   rfc822,
   rfc822Header,
   rfc822Size,
