@@ -127,6 +127,8 @@ export class FetchedMessage {
       for await (const chunk of chunks) if (text.write(chunk) === 'enough') break;
       const made = text.end();
       if (made !== '') return made;
+      // A part without a word may have taken some milliseconds.
+      await new Promise((resolve) => setImmediate(resolve));
     }
     return '';
   }
