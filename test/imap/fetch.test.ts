@@ -238,9 +238,9 @@ test('a message that is gone: FETCH by number says so, UID FETCH says nothing (R
   await (await world.account()).expunge(id, [2 as never]);
   expect(await reader.ask('FETCH 1:3 (UID BODY.PEEK[])')).toEqual({
     untagged: ['1 FETCH (UID 1 BODY[] {8}\r\nA: 1\r\n\r\n)', '3 FETCH (UID 3 BODY[] {8}\r\nA: 3\r\n\r\n)'],
-    tagged: 'NO [EXPUNGEISSUED] Some of the messages are gone',
+    tagged: 'OK [EXPUNGEISSUED] Some of the messages are gone',
   });
-  expect((await reader.ask('STORE 2 +FLAGS (\\Seen)')).tagged).toMatch(/^NO \[EXPUNGEISSUED\]/);
+  expect((await reader.ask('STORE 2 +FLAGS (\\Seen)')).tagged).toMatch(/^OK \[EXPUNGEISSUED\]/);
   expect(await reader.ask('UID FETCH 1:3 (UID)')).toEqual({
     untagged: ['1 FETCH (UID 1)', '3 FETCH (UID 3)', '2 EXPUNGE'],
     tagged: 'OK UID FETCH completed',

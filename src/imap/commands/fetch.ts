@@ -11,7 +11,7 @@ import {
   type UidRange,
 } from '../../store/store.ts';
 import { type Command, command, type ImapSession, type Ok } from '../command.ts';
-import { ImapBad, ImapNo } from '../errors.ts';
+import { ImapBad } from '../errors.ts';
 import { fetchItems } from '../fetch/index.ts';
 import type { FetchAttribute, FetchItem, Literal } from '../fetch/item.ts';
 import { FetchedMessage, type Loaded, type Mailbox } from '../fetched-message.ts';
@@ -89,9 +89,9 @@ export const fetch: Command = command({
       for (let at = 0; at < batch.length; at += printer.batch)
         await printer.print(batch.slice(at, at + printer.batch));
     }
-    // A UID that is gone is ignored; a sequence number means a message (RFC 9051 6.4.9, RFC 2180 4.1).
+    // A UID that is gone is ignored; a sequence number means a message (RFC 9051 6.4.9, RFC 5530 3).
     if (args.by === 'sequence' && changedSince === null && (printer.gone || found < count(session, ranges)))
-      throw new ImapNo('Some of the messages are gone', 'EXPUNGEISSUED');
+      return { code: 'EXPUNGEISSUED', text: 'Some of the messages are gone' };
     return undefined;
   },
 });

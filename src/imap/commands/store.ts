@@ -1,6 +1,5 @@
 import type { FlagChange, ModSeq, UidRange } from '../../store/store.ts';
 import { type Command, command, type ImapSession, type Ok } from '../command.ts';
-import { ImapNo } from '../errors.ts';
 import type { Parser } from '../parser.ts';
 import { formatSet, type SequenceSet } from '../sequence-set.ts';
 import { writable } from './expunge.ts';
@@ -121,7 +120,7 @@ function outcome(
     const code = `MODIFIED ${formatSet([...numbers].sort((a, b) => a - b))}`;
     return { code, text: 'Some messages had changed' };
   }
-  // A UID that is gone is ignored; a sequence number means a message (RFC 9051 6.4.9, RFC 2180 4.2).
-  if (gone > 0 && by === 'sequence') throw new ImapNo('Some of the messages are gone', 'EXPUNGEISSUED');
+  // A UID that is gone is ignored; a sequence number means a message (RFC 9051 6.4.9, RFC 5530 3).
+  if (gone > 0 && by === 'sequence') return { code: 'EXPUNGEISSUED', text: 'Some of the messages are gone' };
   return undefined;
 }
