@@ -8,7 +8,7 @@ import { constants, createDeflateRaw, createInflateRaw, type DeflateRaw, type In
  * gigabytes fill the buffers named here and no more.
  */
 
-/** A quarter of the memory of the usual 15 and 8, for a sixth more octets of mail, and no more of FETCH responses. */
+/** A quarter of the memory of the usual 15 and 8, for a sixth more octets of text, and no more of FETCH responses. */
 const DEFLATE_WINDOW_BITS = 11;
 const DEFLATE_MEMORY_LEVEL = 4;
 /** The peer may look back as far as the format allows, and nobody tells us how far it does. */
