@@ -68,6 +68,8 @@ export class ImapServer {
       },
       logger: false,
       disableAutoIdle: true,
+      // Compressed, an import whose connection breaks in the middle of a big message was given up instead of going on.
+      disableCompression: true,
       clientInfo: { name: 'facteur' },
       connectionTimeout: CONNECT_MS,
       maxLiteralSize: MAX_LITERAL,
