@@ -24,6 +24,9 @@ import type { Spool } from './spool.ts';
 /** A peer that is being thrown out gets this long to take our last word. */
 const FAREWELL_MS = 1000;
 
+/** Not offered on a compressed connection: it is (RFC 4978 3), and it ends with its user (commands/unauthenticate.ts). */
+const NOT_COMPRESSED = new Set(['COMPRESS=DEFLATE', 'UNAUTHENTICATE']);
+
 export class Session implements ImapSession {
   readonly world: ImapWorld;
   readonly connection: LineConnection;
@@ -133,7 +136,9 @@ export class Session implements ImapSession {
   }
 
   capabilities(): string {
-    const words = ['IMAP4rev1', ...this.world.capabilities];
+    const { compressed } = this.connection;
+    const loaded = this.world.capabilities.filter((name) => !compressed || !NOT_COMPRESSED.has(name));
+    const words = ['IMAP4rev1', ...loaded];
     words.push(`APPENDLIMIT=${this.world.settings.maxMessageSize}`);
     if (this.#store) return words.join(' ');
     if (!this.connection.tls) words.push('STARTTLS');

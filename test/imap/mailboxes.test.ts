@@ -26,9 +26,7 @@ test('CREATE, RENAME, DELETE (RFC 9051 6.3.4 to 6.3.6)', async () => {
   ]);
   expect(await client.tagged('DELETE top')).toMatch(/^OK/);
   expect(await client.ok('LIST "" top')).toEqual(['LIST (\\NoSelect \\HasChildren) "/" top']);
-  expect(await client.ok('LIST "" top RETURN ()')).toEqual([
-    'LIST (\\NonExistent \\HasChildren) "/" top',
-  ]);
+  expect(await client.ok('LIST "" top RETURN ()')).toEqual(['LIST (\\NonExistent \\HasChildren) "/" top']);
   expect(await client.tagged('SELECT top')).toMatch(/^NO \[NONEXISTENT\]/);
   expect(await client.tagged('DELETE top')).toMatch(/^NO \[HASCHILDREN\]/);
   expect(await client.tagged('DELETE INBOX')).toMatch(/^NO \[CANNOT\]/);
