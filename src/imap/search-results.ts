@@ -115,8 +115,31 @@ export function resultData({ options, partial }: Returned, numbers: readonly num
   return parts;
 }
 
+/** Numbers in one chunk of a response. */
+const CHUNK = 4000;
+
+/** The old form of the answer to SEARCH and SORT; with MODSEQ as RFC 7162 3.1.5 and 3.1.9 want it. */
+export async function tellNumbers(
+  { out, selected, store }: ImapSession,
+  name: 'SEARCH' | 'SORT',
+  by: 'uid' | 'sequence',
+  modSeq: boolean,
+  uids: readonly Uid[],
+): Promise<void> {
+  const numbers = by === 'uid' ? uids : uids.map((uid) => selected.sequenceOf(uid));
+  // What may fail comes before the first byte.
+  const highest =
+    modSeq && uids.length > 0 ? ` (MODSEQ ${await highestModSeq({ store, id: selected.id }, uids)})` : '';
+  out.add(`* ${name}`);
+  for (let at = 0; at < numbers.length; at += CHUNK) {
+    out.add(` ${numbers.slice(at, at + CHUNK).join(' ')}`);
+    if (out.full) await out.flush();
+  }
+  out.add(`${highest}\r\n`);
+}
+
 /** The highest MODSEQ of these messages, which come in any order. */
-export async function highestModSeq(
+async function highestModSeq(
   { store, id }: { readonly store: AccountStore; readonly id: MailboxId },
   uids: readonly Uid[],
 ): Promise<ModSeq> {

@@ -6,16 +6,13 @@ import { parseSearchProgram, type SearchProgram } from '../search-program.ts';
 import {
   checkRelevancy,
   forget,
-  highestModSeq,
   parseReturned,
   RETURN_ALL,
   type Returned,
+  tellNumbers,
   tellResults,
 } from '../search-results.ts';
 import { beginUpdates } from '../update-contexts.ts';
-
-/** Numbers in one chunk of a SEARCH response. */
-const CHUNK = 4000;
 
 interface Arguments {
   readonly by: 'uid' | 'sequence';
@@ -49,7 +46,7 @@ export const search: Command = command({
     // IMAP4rev2 has but one form of the answer (RFC 9051 appendix E, 4).
     const returned = asked ?? (session.enabled.has('IMAP4rev2') ? RETURN_ALL : null);
     if (returned) await tellResults(session, { by, returned, program }, uids);
-    else await plain(session, by, modSeq, uids);
+    else await tellNumbers(session, 'SEARCH', by, modSeq, uids);
     const ok = keepUpdated?.({ by, criterion: program.criterion, keys: null }, uids);
     return sequences ? { ...ok, expunges: 'later' } : ok;
   },
@@ -70,23 +67,4 @@ async function find(session: ImapSession, { criterion }: SearchProgram): Promise
   if (selected.exists === 0) return [];
   const found = await withNotices(session, store.search(selected.id, criteria));
   return found.filter((uid) => selected.sequenceOf(uid) > 0);
-}
-
-async function plain(
-  session: ImapSession,
-  by: Arguments['by'],
-  modSeq: boolean,
-  uids: readonly Uid[],
-): Promise<void> {
-  const { out, selected, store } = session;
-  const numbers = by === 'uid' ? uids : uids.map((uid) => selected.sequenceOf(uid));
-  // What may fail comes before the first byte.
-  const highest =
-    modSeq && uids.length > 0 ? ` (MODSEQ ${await highestModSeq({ store, id: selected.id }, uids)})` : '';
-  out.add('* SEARCH');
-  for (let at = 0; at < numbers.length; at += CHUNK) {
-    out.add(` ${numbers.slice(at, at + CHUNK).join(' ')}`);
-    if (out.full) await out.flush();
-  }
-  out.add(`${highest}\r\n`);
 }

@@ -9,9 +9,9 @@ import { parseCharsetAndProgram, type SearchProgram } from '../search-program.ts
 import {
   checkRelevancy,
   forget,
-  highestModSeq,
   parseReturned,
   type Returned,
+  tellNumbers,
   tellResults,
 } from '../search-results.ts';
 import { beginUpdates } from '../update-contexts.ts';
@@ -29,8 +29,6 @@ const KEYS: ReadonlyMap<string, SortBy> = new Map([
 ]);
 /** Nobody sorts by more; each is a pass over the mailbox. */
 const MAX_KEYS = 20;
-/** Numbers in one chunk of the response. */
-const CHUNK = 4000;
 
 interface Arguments {
   readonly by: 'uid' | 'sequence';
@@ -66,7 +64,7 @@ export const sort: Command = command({
     }
     const { modSeq, sequences } = program;
     if (returned) await tellResults(session, { by, returned, program }, uids);
-    else await plain(session, by, modSeq, uids);
+    else await tellNumbers(session, 'SORT', by, modSeq, uids);
     // Scores are those of the moment (RFC 6203 3): an order that can be kept up to date they are not.
     if (wantsUpdates && !keepUpdated)
       session.out.untagged(`NO [NOUPDATE ${string(session.tag)}] Not in the order of RELEVANCY`);
@@ -132,24 +130,4 @@ async function sorted(
     : store.sort(id, criteria, keys);
   const found = await withNotices(session, work);
   return found.filter((uid) => selected.sequenceOf(uid) > 0);
-}
-
-async function plain(
-  session: ImapSession,
-  by: Arguments['by'],
-  modSeq: boolean,
-  uids: readonly Uid[],
-): Promise<void> {
-  const { out, selected, store } = session;
-  const numbers = by === 'uid' ? uids : uids.map((uid) => selected.sequenceOf(uid));
-  // What may fail comes before the first byte.
-  const highest =
-    modSeq && uids.length > 0 ? ` (MODSEQ ${await highestModSeq({ store, id: selected.id }, uids)})` : '';
-  out.add('* SORT');
-  for (let at = 0; at < numbers.length; at += CHUNK) {
-    out.add(` ${numbers.slice(at, at + CHUNK).join(' ')}`);
-    if (out.full) await out.flush();
-  }
-  // RFC 7162 3.1.9.
-  out.add(`${highest}\r\n`);
 }
