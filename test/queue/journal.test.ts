@@ -38,10 +38,16 @@ const record = (text: string, purpose: NewRecord['purpose'] = 'new'): NewRecord 
   purpose,
   live: true,
 });
-/** Waits until no file is being prepared in the background. */
+/** Waits until no file is being prepared in the background: the names are there, and the sync that follows them too. */
 async function prepared(): Promise<void> {
-  while (readdirSync(directory).filter((name) => name.endsWith('.segment')).length < 3)
-    await new Promise((resolve) => setTimeout(resolve, 5));
+  let steps = -1;
+  while (
+    readdirSync(directory).filter((name) => name.endsWith('.segment')).length < 3 ||
+    steps !== files.steps
+  ) {
+    steps = files.steps;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
 }
 const texts = (records: readonly JournalRecord[]): string[] =>
   records.map(({ payload }) => payload.toString());
