@@ -27,6 +27,9 @@ const FAREWELL_MS = 1000;
 /** Not offered on a compressed connection: it is (RFC 4978 3), and it ends with its user (commands/unauthenticate.ts). */
 const NOT_COMPRESSED = new Set(['COMPRESS=DEFLATE', 'UNAUTHENTICATE']);
 
+/** A command with sequence numbers at the beginning of a line; in a literal it does no harm to take it for one. */
+const BY_NUMBER = /^[^ \r\n]{1,100} (?:FETCH|STORE|COPY|MOVE|SEARCH|SORT|THREAD|REPLACE) /im;
+
 export class Session implements ImapSession {
   readonly world: ImapWorld;
   readonly connection: LineConnection;
@@ -372,7 +375,17 @@ export class Session implements ImapSession {
 
   async #tellAfter(command: Command, mayShift: boolean): Promise<void> {
     if (this.#ending) return;
-    await this.tell(command.expunges === 'held' && !mayShift ? 'later' : 'now');
+    const held = (command.expunges === 'held' && !mayShift) || this.#numbersAhead();
+    await this.tell(held ? 'later' : 'now');
+  }
+
+  /**
+   * Whether the client has already sent a command with sequence numbers, meaning those that it knows now. It should
+   * have waited (RFC 9051 5.5); that it did not shall not make it read, or delete, another message than it chose.
+   */
+  #numbersAhead(): boolean {
+    if (this.#selected?.hasPendingExpunges !== true) return false;
+    return BY_NUMBER.test(this.connection.ahead.toString('latin1'));
   }
 
   #answer(ok: Ok | undefined, name: string, command: Command, uid: boolean): void {

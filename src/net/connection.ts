@@ -43,8 +43,8 @@ export interface LineConnection {
   readLine(options: { readonly maxBytes: number; readonly timeoutMs: number }): Promise<Buffer | null>;
   /** Exactly `size` octets, in chunks as they come (IMAP literals). Throws IdleTimeout, ConnectionLost. */
   readOctets(size: number, options: { readonly timeoutMs: number }): AsyncIterable<Buffer>;
-  /** True when at least one complete line is buffered already (pipelining). */
-  readonly hasLine: boolean;
+  /** What has come and was not yet asked for (pipelining), as far as it is looked at; valid until the next read. */
+  readonly ahead: Buffer;
   /** Sends; resolves when the kernel takes more (back-pressure). Strings are latin1 bytes. Throws ConnectionLost. */
   write(data: string | Uint8Array): Promise<void> | undefined;
   /** Server side of STARTTLS/STLS: what the peer pipelined in the clear is thrown away (CVE-2011-0411). */

@@ -15,7 +15,7 @@ import { handshake, type TlsContext, tlsState } from './handshake.ts';
 const MAX_SKIPPED = 1024 * 1024;
 /** So much of a line that is too long is told. */
 const START = 200;
-/** `hasLine` looks no further than this into what has arrived. */
+/** `ahead` looks no further than this into what has arrived. */
 const MAX_PEEK = 65_536;
 /** So many octets of a literal must come within each timeout: a trickle is as good as silence. */
 const MIN_PROGRESS = 4096;
@@ -78,9 +78,9 @@ export class SocketLineConnection implements LineConnection {
     return this.#controller.signal;
   }
 
-  get hasLine(): boolean {
-    if (this.#indexOfLf() >= 0) return true;
-    return this.#end - this.#start < MAX_PEEK && this.#pull() && this.#indexOfLf() >= 0;
+  get ahead(): Buffer {
+    if (this.#end - this.#start < MAX_PEEK) this.#pull();
+    return this.#buffer.subarray(this.#start, Math.min(this.#end, this.#start + MAX_PEEK));
   }
 
   async readLine(options: { readonly maxBytes: number; readonly timeoutMs: number }): Promise<Buffer | null> {

@@ -238,3 +238,13 @@ test('pipelined commands are answered in their order, each on its own', async ()
   expect((await client.answer('p4')).tagged).toMatch(/^BAD/);
   expect((await client.answer('p5')).tagged).toMatch(/^OK/);
 });
+
+test('numbers in commands that are already here mean what the client knows: no EXPUNGE before them', async () => {
+  const client: Client = await world.login('INBOX');
+  await store.expunge(id, [1 as Uid]);
+  client.send('p1 NOOP\r\np2 UID FETCH 2 UID\r\np3 FETCH 2 UID\r\np4 NOOP\r\n');
+  expect((await client.answer('p1')).untagged).toEqual([]);
+  expect((await client.answer('p2')).untagged).toEqual(['2 FETCH (UID 2)']);
+  expect((await client.answer('p3')).untagged).toEqual(['2 FETCH (UID 2)']);
+  expect((await client.answer('p4')).untagged).toEqual(['1 EXPUNGE']);
+});
