@@ -24,6 +24,7 @@ import {
   type AccountStore,
   type Appended,
   type Change,
+  type Columns,
   type Delivery,
   type Flag,
   type FlagChange,
@@ -34,7 +35,10 @@ import {
   type MailStore,
   type Message,
   type ModSeq,
+  type NewMessage,
+  type Opened,
   type Quota,
+  type Replaced,
   type SearchCriteria,
   type SpecialUse,
   StoreError,
@@ -127,7 +131,8 @@ export class CallingStore implements MailStore {
 
   async admit(account: AccountId, bytes: number): Promise<void> {
     const quota = await this.#quotaOf(account);
-    await this.#calls.call(account, 'admit', { account, mailbox: null, bytes, quota });
+    const entering = { bytes, messages: 1, replaces: null };
+    await this.#calls.call(account, 'admit', { account, mailbox: null, ...entering, quota });
   }
 
   /** What `store.expire` has removed now, or would, by path; null when the account has no mail. */
@@ -252,12 +257,57 @@ class CallingAccount implements AccountStore {
     return { mailbox: messages.mailbox, uidValidity, uid: firstOf(messages).uid };
   }
 
+  async appendAll(
+    mailbox: MailboxId,
+    messages: readonly NewMessage[],
+    replaces?: Replaced,
+  ): Promise<readonly Message[]> {
+    const [first, second] = messages;
+    if (!first) return [];
+    // One that replaces nothing needs no plan.
+    if (!second && !replaces) return [await this.append(mailbox, first.raw, first)];
+    const quota = await this.#quotaOf(this.account);
+    const packed = messages.map(({ raw, flags, internalDate }) => ({
+      ...pack(raw.pieces),
+      flags,
+      internalDate,
+    }));
+    const stored = await this.#call<PackedMessages>(
+      'appendAll',
+      {
+        mailbox,
+        messages: packed.map(({ content, flags, internalDate }) => ({ content, flags, internalDate })),
+        replaces: replaces ?? null,
+        quota,
+      },
+      packed.flatMap(({ transfer }) => transfer),
+    );
+    return unpack(stored);
+  }
+
   uids(mailbox: MailboxId): Promise<Uint32Array> {
     return this.#call('uids', { mailbox });
   }
 
-  async firstUnseen(mailbox: MailboxId): Promise<Uid | null> {
-    return (await this.#call<Uid>('firstUnseen', { mailbox })) || null;
+  async open(
+    path: string,
+    recent: 'claim' | 'look',
+    listener: (change: Change) => void,
+  ): Promise<Opened | undefined> {
+    // Which mailbox it is comes with the answer; what happens meanwhile must not be missed.
+    const stop = this.#watch(listener);
+    try {
+      const opened = await this.#call<Omit<Opened, 'close'> | undefined>('openMailbox', { path, recent });
+      if (!opened) return undefined;
+      const close = opened.mailbox.selectable ? this.#watch(listener, opened.mailbox.id) : () => {};
+      return { ...opened, firstUnseen: opened.firstUnseen || null, close };
+    } finally {
+      stop();
+    }
+  }
+
+  columns(mailbox: MailboxId): Promise<Columns> {
+    return this.#call('columns', { mailbox });
   }
 
   async *messages(
@@ -394,8 +444,13 @@ class CallingAccount implements AccountStore {
     return this.#call('claimRecent', { mailbox });
   }
 
-  async admit(mailbox: MailboxId, bytes: number): Promise<void> {
-    await this.#call('admit', { mailbox, bytes, quota: await this.#quotaOf(this.account) });
+  async admit(
+    mailbox: MailboxId,
+    bytes: number,
+    { messages = 1, replaces }: { readonly messages?: number; readonly replaces?: Replaced } = {},
+  ): Promise<void> {
+    const quota = await this.#quotaOf(this.account);
+    await this.#call('admit', { mailbox, bytes, messages, replaces: replaces ?? null, quota });
   }
 
   async quota(mailbox?: MailboxId): Promise<Quota> {

@@ -28,12 +28,20 @@ export interface QuotaSettings {
 /** `delivery` has the grace, for nobody is there who could make room; whoever copies or appends can. */
 export type Entrance = 'delivery' | 'append' | 'copy' | 'move';
 
+/** What goes as something else takes its place, from the account and from the folder. */
+export interface Leaving {
+  readonly account: Usage;
+  readonly folder: Usage;
+}
+
 interface Target {
   readonly path: string;
   readonly use: SpecialUse | null;
 }
 
 const NO_LIMITS: Limits = { storage: null, messages: null };
+const NOTHING: Usage = { bytes: 0, messages: 0 };
+const NOTHING_LEAVES: Leaving = { account: NOTHING, folder: NOTHING };
 
 /** An account's own limits over those of everybody: null is none of its own, 0 no limit at all. */
 export function accountLimits(
@@ -64,6 +72,7 @@ export class QuotaRules {
    * @param used by the whole account
    * @param inFolder already there
    * @param limits of the account; null is none
+   * @param leaving makes room; what takes no more than that is let in, however full it is
    * @throws StoreError 'over-quota', with words that say which limit
    */
   admit(
@@ -72,27 +81,28 @@ export class QuotaRules {
     used: Usage,
     limits: Limits | null,
     folder: Target & { readonly held: Usage },
+    leaving: Leaving = NOTHING_LEAVES,
   ): void {
     const grace = entrance === 'delivery' ? this.#settings.quotaGrace : 0;
     if (limits && entrance !== 'move') {
       const extra = folder.use === 'trash' ? this.#settings.quotaTrashExtra : 0;
-      if (!fits(used.bytes, more.bytes, widened(limits.storage, extra), grace))
+      if (!fits(used.bytes, more.bytes, widened(limits.storage, extra), grace, leaving.account.bytes))
         throw full('Mailbox full: its storage quota is used up');
-      if (!fits(used.messages, more.messages, widened(limits.messages, extra), 0))
+      if (!fits(used.messages, more.messages, widened(limits.messages, extra), 0, leaving.account.messages))
         throw full('Mailbox full: it has as many messages as its quota allows');
     }
     if (this.#settings.mailboxSizeLimit.length === 0) return;
     const own = this.limitsOf(folder);
-    if (!fits(folder.held.bytes, more.bytes, own.storage, grace))
+    if (!fits(folder.held.bytes, more.bytes, own.storage, grace, leaving.folder.bytes))
       throw full('Folder full: its size limit is reached');
-    if (!fits(folder.held.messages, more.messages, own.messages, 0))
+    if (!fits(folder.held.messages, more.messages, own.messages, 0, leaving.folder.messages))
       throw full('Folder full: it has as many messages as it may');
   }
 }
 
 /** What is full already takes nothing more, not even with the grace. */
-function fits(used: number, more: number, limit: number | null, grace: number): boolean {
-  if (limit === null || used + more <= limit) return true;
+function fits(used: number, more: number, limit: number | null, grace: number, leaving: number): boolean {
+  if (limit === null || used - leaving + more <= limit || (leaving > 0 && more <= leaving)) return true;
   return used < limit && used + more <= limit + Math.floor((limit * grace) / 100);
 }
 

@@ -10,6 +10,7 @@ import type { AnnotationChange, Annotations } from './annotations.ts';
 import { checkCalls } from './check-calls.ts';
 import type { MaildirAccount } from './maildir/account.ts';
 import { annotate, annotationsOf } from './maildir/annotate.ts';
+import { type Appending, appendingAll, leavingFrom } from './maildir/append-all.ts';
 import { searchAll, sort, thread, threadIds } from './maildir/arrange.ts';
 import { copying, moving } from './maildir/copy.ts';
 import { type Arrival, type Arrived, deliverAll, delivering, syncTogether } from './maildir/deliver.ts';
@@ -33,7 +34,7 @@ import { claimRecent, setFlags } from './maildir/set-flags.ts';
 import { NotNow, type Steps } from './maildir/turns.ts';
 import { BytesPacker, buffersOf } from './packed-bytes.ts';
 import { packHeaders } from './packed-headers.ts';
-import { pack } from './packed-messages.ts';
+import { type PackedMessages, pack } from './packed-messages.ts';
 import { packSummaries, type SummaryRow } from './packed-summaries.ts';
 import type { Limits, Usage } from './quota.ts';
 import type {
@@ -41,6 +42,7 @@ import type {
   FlagChange,
   Mailbox,
   MailboxId,
+  Replaced,
   SearchCriteria,
   SpecialUse,
   SummaryPart,
@@ -332,6 +334,17 @@ export function storeService(options: OpenAccountsOptions): {
     return done;
   }
 
+  function* appending(
+    account: MaildirAccount,
+    folder: Folder,
+    messages: readonly Appending[],
+    replaces: Replaced | null,
+    quota: Limits | null,
+  ): Steps<PackedMessages> {
+    const old = replaces && { folder: account.folder(replaces.mailbox), uid: replaces.uid };
+    return pack(folder, yield* appendingAll(account, folder, messages, old, quota));
+  }
+
   const service = {
     open: (to: To): void | Promise<void> => on(to, () => undefined),
 
@@ -389,14 +402,47 @@ export function storeService(options: OpenAccountsOptions): {
 
     arrive,
 
+    appendAll: (
+      to: In & {
+        readonly messages: readonly Appending[];
+        readonly replaces: Replaced | null;
+        readonly quota: Limits | null;
+      },
+    ): Promise<PackedMessages> =>
+      inTurns(
+        to,
+        (account, folder) =>
+          limited(account, to.quota, appending(account, folder, to.messages, to.replaces, to.quota)),
+        'alone',
+      ),
+
     uids: (to: In): unknown =>
       on(to, (account) => {
         const uids = account.roster(account.folder(to.mailbox)).uids();
         return transferring(uids, [uids.buffer]);
       }),
 
-    firstUnseen: (to: In): number | Promise<number> =>
-      on(to, (account) => account.roster(account.folder(to.mailbox)).firstUnseen()),
+    openMailbox: (to: To & { readonly path: string; readonly recent: 'claim' | 'look' }): unknown =>
+      on(to, (account) => {
+        account.refreshTree();
+        const id = findMailbox(account, to.path)?.id;
+        const folder = id && account.folders.get(id);
+        if (folder) accounts.look(account, folder);
+        const mailbox = findMailbox(account, to.path);
+        if (!folder || !mailbox)
+          return mailbox && { mailbox, uids: new Uint32Array(0), firstUnseen: 0, firstRecent: 0 };
+        const roster = account.roster(folder);
+        const uids = roster.uids();
+        const firstUnseen = roster.firstUnseen();
+        const firstRecent = to.recent === 'claim' ? claimRecent(account, folder) : folder.firstRecent;
+        return transferring({ mailbox, uids, firstUnseen, firstRecent }, [uids.buffer]);
+      }),
+
+    columns: (to: In): unknown =>
+      on(to, (account) => {
+        const columns = account.roster(account.folder(to.mailbox)).columns();
+        return transferring(columns, [columns.uids.buffer, columns.sizes.buffer, columns.seen.buffer]);
+      }),
 
     /** A batch of at most `limit`, and where to go on. */
     messages: (
@@ -528,13 +574,24 @@ export function storeService(options: OpenAccountsOptions): {
 
     /** Throws what APPEND of this size would be refused with; without a mailbox, a delivery to INBOX. */
     admit: (
-      to: To & { mailbox: MailboxId | null; readonly bytes: number; quota: Limits | null },
+      to: To & {
+        readonly mailbox: MailboxId | null;
+        readonly bytes: number;
+        readonly messages: number;
+        readonly replaces: Replaced | null;
+        readonly quota: Limits | null;
+      },
     ): void | Promise<void> =>
       on(to, (account) => {
-        const more = { bytes: to.bytes, messages: 1 };
+        const more = { bytes: to.bytes, messages: to.messages };
         if (to.mailbox === null)
           account.rules.admit('delivery', more, account.usage, to.quota, account.inbox);
-        else account.rules.admit('append', more, account.usage, to.quota, account.folder(to.mailbox));
+        else {
+          const folder = account.folder(to.mailbox);
+          const old = to.replaces && { folder: account.folder(to.replaces.mailbox), uid: to.replaces.uid };
+          const leaving = old ? leavingFrom(account, old, folder) : undefined;
+          account.rules.admit('append', more, account.usage, to.quota, folder, leaving);
+        }
       }),
 
     refresh: (to: In): void | Promise<void> =>

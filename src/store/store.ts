@@ -47,6 +47,20 @@ export interface Appended {
   readonly uid: Uid;
 }
 
+/** A message to append. */
+export interface NewMessage {
+  readonly raw: RawMessage;
+  readonly flags: readonly Flag[];
+  /** Milliseconds since the epoch. */
+  readonly internalDate: number;
+}
+
+/** The message that goes when another takes its place (RFC 8508). */
+export interface Replaced {
+  readonly mailbox: MailboxId;
+  readonly uid: Uid;
+}
+
 export type SpecialUse = 'archive' | 'drafts' | 'junk' | 'sent' | 'trash' | 'flagged' | 'all';
 /** `\Seen`, `\Answered`, … or a keyword; compared without case, kept as first written. Never `\Recent`. */
 export type Flag = string;
@@ -114,10 +128,25 @@ export interface AccountStore {
     raw: RawMessage,
     options: { readonly flags: readonly Flag[]; readonly internalDate: number },
   ): Promise<Appended>;
+  /**
+   * All or nothing, whatever happens meanwhile: all are there with ascending UIDs and the message that they replace is
+   * gone, or nothing has changed. Throws 'over-quota', 'not-found', 'expunged' (nothing there to replace).
+   */
+  appendAll(id: MailboxId, messages: readonly NewMessage[], replaces?: Replaced): Promise<readonly Message[]>;
   /** All UIDs of the mailbox, ascending. */
   uids(id: MailboxId): Promise<Uint32Array>;
-  /** The lowest UID without \Seen; null when there is none. */
-  firstUnseen(id: MailboxId): Promise<Uid | null>;
+  /**
+   * All that SELECT asks for, with one question; undefined when there is no such mailbox. The disk is looked at first.
+   * `claim`: as `claimRecent`. From that moment on `listener` is told as by `watch`, also of some changes before it, and
+   * some of other mailboxes.
+   */
+  open(
+    path: string,
+    recent: 'claim' | 'look',
+    listener: (change: Change) => void,
+  ): Promise<Opened | undefined>;
+  /** Of all messages, ascending by UID. */
+  columns(id: MailboxId): Promise<Columns>;
   /** Ascending by UID, in batches; with `since`, only those with a higher MODSEQ. */
   messages(id: MailboxId, ranges: readonly UidRange[], since?: ModSeq): AsyncIterable<readonly Message[]>;
   /** Ascending by UID, in batches; UIDs that are gone are left out. Parts that are not asked for are empty. */
@@ -170,8 +199,12 @@ export interface AccountStore {
   threadIds(id: MailboxId, uids: readonly Uid[]): Promise<ReadonlyMap<Uid, ThreadId>>;
   /** Resolves to the first UID that is \Recent for this session; later sessions start after the last one. */
   claimRecent(id: MailboxId): Promise<Uid>;
-  /** Throws 'over-quota' when APPEND of so many octets would be refused now. */
-  admit(id: MailboxId, bytes: number): Promise<void>;
+  /** Throws 'over-quota' when APPEND of so many octets (in one message, if nothing else is said) would be refused now. */
+  admit(
+    id: MailboxId,
+    bytes: number,
+    also?: { readonly messages?: number; readonly replaces?: Replaced },
+  ): Promise<void>;
   /** Of the account; or of one mailbox, where only limits of its own count. */
   quota(mailbox?: MailboxId): Promise<Quota>;
   /**
@@ -187,6 +220,26 @@ export interface AccountStore {
    * without it of all, and of other programs those to the list of mailboxes.
    */
   watch(listener: (change: Change) => void, id?: MailboxId): () => void;
+}
+
+export interface Opened {
+  readonly mailbox: Mailbox;
+  /** All, ascending. */
+  readonly uids: Uint32Array;
+  /** The lowest UID without \Seen; null when there is none. */
+  readonly firstUnseen: Uid | null;
+  /** The first UID that is \Recent for this session. */
+  readonly firstRecent: Uid;
+  /** Ends what `listener` is told. */
+  close(): void;
+}
+
+/** What there is to know of messages that are only listed; one element a message in each. */
+export interface Columns {
+  readonly uids: Uint32Array;
+  readonly sizes: Float64Array;
+  /** 1 with \Seen, else 0. */
+  readonly seen: Uint8Array;
 }
 
 export interface KeptUidls {

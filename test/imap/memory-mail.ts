@@ -16,6 +16,7 @@ import {
   type AccountStore,
   type Appended,
   type Change,
+  type Columns,
   type Delivery,
   type Flag,
   type KeptUidls,
@@ -24,7 +25,10 @@ import {
   type MailStore,
   type Message,
   type ModSeq,
+  type NewMessage,
+  type Opened,
   type Quota,
+  type Replaced,
   type SearchCriteria,
   StoreError,
   type ThreadId,
@@ -39,6 +43,11 @@ import { type Arrangeable, naiveSort, naiveThreads } from '../store/arranged.ts'
  * Mail in memory, as simple as the store's contract allows, for sessions that are tested without a disk. When changes
  * are announced, before or after the operation resolves, can be chosen: sessions must not care.
  */
+
+interface Also {
+  readonly messages?: number;
+  readonly replaces?: Replaced;
+}
 
 interface Stored {
   readonly message: Message;
@@ -179,13 +188,40 @@ export class MemoryAccount implements AccountStore {
     return { mailbox: box.id, uidValidity: box.uidValidity, uid };
   }
 
+  async appendAll(
+    id: MailboxId,
+    messages: readonly NewMessage[],
+    replaces?: Replaced,
+  ): Promise<readonly Message[]> {
+    const all: { readonly bytes: Buffer; readonly options: NewMessage }[] = [];
+    for (const options of messages) {
+      const chunks: Uint8Array[] = [];
+      for await (const chunk of options.raw.read()) chunks.push(chunk);
+      all.push({ bytes: Buffer.concat(chunks), options });
+    }
+    if (replaces) this.#message(replaces.mailbox, replaces.uid);
+    const bytes = all.reduce((sum, each) => sum + each.bytes.length, 0);
+    this.#admit(id, bytes, { messages: all.length, ...(replaces && { replaces }) });
+    const added = all.map((each) => this.#put(id, each.bytes, each.options));
+    if (replaces) await this.expunge(replaces.mailbox, [replaces.uid]);
+    return added;
+  }
+
   put(
     id: MailboxId,
     bytes: Buffer,
     options: { readonly flags?: readonly Flag[]; readonly internalDate?: number } = {},
   ): Message {
-    const box = this.#box(id);
     this.#admit(id, bytes.length);
+    return this.#put(id, bytes, options);
+  }
+
+  #put(
+    id: MailboxId,
+    bytes: Buffer,
+    options: { readonly flags?: readonly Flag[]; readonly internalDate?: number },
+  ): Message {
+    const box = this.#box(id);
     const message: Message = {
       mailbox: id,
       uid: box.uidNext++ as Uid,
@@ -205,10 +241,32 @@ export class MemoryAccount implements AccountStore {
     return Uint32Array.from(this.#box(id).messages.keys());
   }
 
-  async firstUnseen(id: MailboxId): Promise<Uid | null> {
-    for (const { message } of this.#box(id).messages.values())
-      if (!message.flags.includes('\\Seen')) return message.uid;
-    return null;
+  async open(
+    path: string,
+    recent: 'claim' | 'look',
+    listener: (change: Change) => void,
+  ): Promise<Opened | undefined> {
+    const mailbox = await this.mailbox(path);
+    if (!mailbox?.selectable)
+      return (
+        mailbox && { mailbox, uids: new Uint32Array(), firstUnseen: null, firstRecent: 0 as Uid, close() {} }
+      );
+    const uids = await this.uids(mailbox.id);
+    const firstRecent = recent === 'claim' ? await this.claimRecent(mailbox.id) : mailbox.firstRecent;
+    const unseen = [...this.#box(mailbox.id).messages.values()].find(
+      ({ message }) => !message.flags.includes('\\Seen'),
+    );
+    const close = this.watch(listener, mailbox.id);
+    return { mailbox, uids, firstUnseen: unseen?.message.uid ?? null, firstRecent, close };
+  }
+
+  async columns(id: MailboxId): Promise<Columns> {
+    const messages = [...this.#box(id).messages.values()].map(({ message }) => message);
+    return {
+      uids: Uint32Array.from(messages, ({ uid }) => uid),
+      sizes: Float64Array.from(messages, ({ size }) => size),
+      seen: Uint8Array.from(messages, ({ flags }) => (flags.includes('\\Seen') ? 1 : 0)),
+    };
   }
 
   async *messages(id: MailboxId, ranges: readonly UidRange[], since = 0): AsyncGenerator<readonly Message[]> {
@@ -333,8 +391,8 @@ export class MemoryAccount implements AccountStore {
     return first;
   }
 
-  async admit(id: MailboxId, bytes: number): Promise<void> {
-    this.#admit(id, bytes);
+  async admit(id: MailboxId, bytes: number, also: Also = {}): Promise<void> {
+    this.#admit(id, bytes, also);
   }
 
   async quota(id?: MailboxId): Promise<Quota> {
@@ -368,10 +426,17 @@ export class MemoryAccount implements AccountStore {
     else announce();
   }
 
-  #admit(id: MailboxId, bytes: number): void {
-    for (const { limitBytes, usedBytes, limitMessages, messages } of [this.#quota(), this.#quota(id)])
-      if (usedBytes + bytes > (limitBytes ?? Infinity) || messages + 1 > (limitMessages ?? Infinity))
+  #admit(id: MailboxId, bytes: number, { messages: more = 1, replaces }: Also = {}): void {
+    const old = replaces && this.#box(replaces.mailbox).messages.get(replaces.uid);
+    for (const box of [undefined, id]) {
+      const { limitBytes, usedBytes, limitMessages, messages } = this.#quota(box);
+      const leaving = old && (box === undefined || replaces?.mailbox === box) ? old.bytes.length : 0;
+      const size = usedBytes - leaving + bytes;
+      if (size > (limitBytes ?? Infinity) && (leaving === 0 || bytes > leaving))
         throw new StoreError('over-quota', 'full');
+      if (messages + more - (leaving > 0 ? 1 : 0) > (limitMessages ?? Infinity))
+        throw new StoreError('over-quota', 'full');
+    }
   }
 
   #quota(id?: MailboxId): Quota {

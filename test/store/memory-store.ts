@@ -20,6 +20,7 @@ import { parsePath } from '../../src/store/mailbox-path.ts';
 import { storeOptions } from '../../src/store/options.ts';
 import {
   type Entrance,
+  type Leaving,
   type Limits,
   QuotaRules,
   type QuotaSettings,
@@ -30,6 +31,7 @@ import {
   type AccountStore,
   type Appended,
   type Change,
+  type Columns,
   type Delivery,
   type EmailId,
   type Flag,
@@ -41,7 +43,10 @@ import {
   type MailStore,
   type Message,
   type ModSeq,
+  type NewMessage,
+  type Opened,
   type Quota,
+  type Replaced,
   type SearchCriteria,
   type SpecialUse,
   StoreError,
@@ -115,7 +120,7 @@ export class MemoryStore implements MailStore {
   async admit(id: AccountId, bytes: number): Promise<void> {
     const account = await this.account(id);
     const inbox = await account.mailbox('INBOX');
-    if (inbox) await account.admit(inbox.id, bytes, 'delivery');
+    if (inbox) await account.admit(inbox.id, bytes, { entrance: 'delivery' });
   }
 
   async remove(id: AccountId): Promise<void> {
@@ -260,6 +265,31 @@ class MemoryAccount implements AccountStore {
     return { mailbox: found.id, uidValidity: found.uidValidity, uid };
   }
 
+  async appendAll(
+    id: MailboxId,
+    messages: readonly NewMessage[],
+    replaces?: Replaced,
+  ): Promise<readonly Message[]> {
+    const limit = await this.#limit();
+    const all = await Promise.all(
+      messages.map(async (one) => ({ one, bytes: await joined(one.raw.pieces) })),
+    );
+    const bytes = all.reduce((sum, each) => sum + each.bytes.length, 0);
+    if (replaces && !this.#box(replaces.mailbox).messages.has(replaces.uid))
+      throw new StoreError('expunged', id);
+    this.#admit('append', this.#box(id), { bytes, messages: all.length }, limit, this.#leaving(id, replaces));
+    const added = all.map((each) => this.#add(this.#box(id), each.bytes, each.one));
+    if (replaces) await this.expunge(replaces.mailbox, [replaces.uid]);
+    return added;
+  }
+
+  #leaving(id: MailboxId, replaces: Replaced | undefined): Leaving | undefined {
+    const old = replaces && this.#box(replaces.mailbox).messages.get(replaces.uid);
+    if (!old) return undefined;
+    const usage = { bytes: old.bytes.length, messages: 1 };
+    return { account: usage, folder: id === replaces?.mailbox ? usage : { bytes: 0, messages: 0 } };
+  }
+
   deliver(delivery: Delivery): Promise<{ readonly mailbox: MailboxId; readonly uid: Uid }> {
     const known = this.#delivered.get(delivery.key);
     if (known !== undefined) return known;
@@ -282,10 +312,32 @@ class MemoryAccount implements AccountStore {
     return Uint32Array.from(this.#box(id).messages.keys());
   }
 
-  async firstUnseen(id: MailboxId): Promise<Uid | null> {
-    for (const { message } of this.#box(id).messages.values())
-      if (!message.flags.includes('\\Seen')) return message.uid;
-    return null;
+  async open(
+    path: string,
+    recent: 'claim' | 'look',
+    listener: (change: Change) => void,
+  ): Promise<Opened | undefined> {
+    const mailbox = await this.mailbox(path);
+    if (!mailbox?.selectable)
+      return (
+        mailbox && { mailbox, uids: new Uint32Array(), firstUnseen: null, firstRecent: 0 as Uid, close() {} }
+      );
+    const uids = await this.uids(mailbox.id);
+    const firstRecent = recent === 'claim' ? await this.claimRecent(mailbox.id) : mailbox.firstRecent;
+    const unseen = [...this.#box(mailbox.id).messages.values()].find(
+      ({ message }) => !message.flags.includes('\\Seen'),
+    );
+    const close = this.watch(listener, mailbox.id);
+    return { mailbox, uids, firstUnseen: unseen?.message.uid ?? null, firstRecent, close };
+  }
+
+  async columns(id: MailboxId): Promise<Columns> {
+    const messages = [...this.#box(id).messages.values()].map(({ message }) => message);
+    return {
+      uids: Uint32Array.from(messages, ({ uid }) => uid),
+      sizes: Float64Array.from(messages, ({ size }) => size),
+      seen: Uint8Array.from(messages, ({ flags }) => (flags.includes('\\Seen') ? 1 : 0)),
+    };
   }
 
   async *messages(
@@ -416,8 +468,14 @@ class MemoryAccount implements AccountStore {
     return first as Uid;
   }
 
-  async admit(id: MailboxId, bytes: number, entrance: Entrance = 'append'): Promise<void> {
-    this.#admit(entrance, this.#box(id), { bytes, messages: 1 }, await this.#limit());
+  async admit(
+    id: MailboxId,
+    bytes: number,
+    also: { readonly messages?: number; readonly replaces?: Replaced; readonly entrance?: Entrance } = {},
+  ): Promise<void> {
+    const { messages = 1, replaces, entrance = 'append' } = also;
+    const limit = await this.#limit();
+    this.#admit(entrance, this.#box(id), { bytes, messages }, limit, this.#leaving(id, replaces));
   }
 
   async quota(id?: MailboxId): Promise<Quota> {
@@ -599,11 +657,12 @@ class MemoryAccount implements AccountStore {
     box: Pick<Box, 'path' | 'specialUse'> & Partial<Box>,
     more: Usage,
     limits: Limits | null,
+    leaving?: Leaving,
   ): void {
     if (more.messages === 0) return;
     const held = box.messages ? this.#held({ messages: box.messages }) : { bytes: 0, messages: 0 };
     const target = { path: box.path, use: box.specialUse, held };
-    this.#rules.admit(entrance, more, this.#used(), limits, target);
+    this.#rules.admit(entrance, more, this.#used(), limits, target, leaving);
   }
 
   async sort(id: MailboxId, criteria: SearchCriteria, keys: readonly SortKey[]): Promise<readonly Uid[]> {

@@ -1,29 +1,22 @@
-import {
-  closeSync,
-  fdatasync,
-  fdatasyncSync,
-  fsync,
-  fsyncSync,
-  ftruncateSync,
-  futimesSync,
-  linkSync,
-  openSync,
-  readSync,
-  renameSync,
-  statSync,
-  utimesSync,
-} from 'node:fs';
-import { type FileRange, type Piece, pieceSize } from '../../lib/pieces.ts';
+import { closeSync, fdatasync, fdatasyncSync, fsync, fsyncSync, openSync } from 'node:fs';
+import { type Piece, pieceSize } from '../../lib/pieces.ts';
 import { pack } from '../packed-messages.ts';
 import type { Limits, Usage } from '../quota.ts';
 import { type Flag, type MailboxId, StoreError } from '../store.ts';
 import type { MaildirAccount } from './account.ts';
-import { FILE_MODE, linkIntoPlace, refusesLinks, toStoreError, unlinkIfThere, writeAll } from './disk.ts';
+import { toStoreError } from './disk.ts';
 import { removeRows } from './expunge.ts';
-import { composeBase, emailBits } from './file-name.ts';
-import { bitsOf, infoOf, SEEN } from './flags.ts';
-import { CUR, type Folder, NEW } from './folder.ts';
+import { SEEN } from './flags.ts';
+import type { Folder } from './folder.ts';
 import { isDamaged, SPAN } from './index.ts';
+import {
+  discard,
+  type PlannedFile,
+  planMessage,
+  putInPlace,
+  RangeReader,
+  writeFile,
+} from './message-file.ts';
 import { insertRow, type MessageRow, rowOf } from './message-row.ts';
 
 /**
@@ -53,17 +46,11 @@ export type Arrived =
   | { readonly mailbox: MailboxId; readonly uid: number }
   | { readonly error: unknown };
 
-interface Plan {
+interface Plan extends PlannedFile {
   readonly arrival: Arrival;
-  readonly folder: Folder;
-  readonly row: MessageRow;
-  readonly temporary: string;
   /** The torn message of this key, when a power cut left one. */
   readonly replaces: { readonly folder: Folder; readonly row: MessageRow } | null;
 }
-
-/** How much of a file is in memory while it is copied. */
-const CHUNK = 256 * 1024;
 
 /** Of a file its bytes, of a directory its names: what a power cut may not take any more. */
 export interface Unsynced {
@@ -133,7 +120,8 @@ export function* delivering(
   const together = plans.size > 1;
   const files = new Map<number, number>();
   try {
-    for (const [at, plan] of plans) attempt(at, () => files.set(at, writeFile(plan, reader, together)));
+    for (const [at, plan] of plans)
+      attempt(at, () => files.set(at, writeFile(plan.temporary, plan.arrival, reader, together)));
     reader.close();
     const unsynced = yield* synced(files, 'bytes');
     for (const [at, error] of unsynced)
@@ -145,7 +133,7 @@ export function* delivering(
   }
   const folders = foldersOf(plans);
   for (const { account, folder } of folders) account.touching(folder);
-  for (const [at, plan] of plans) attempt(at, () => putInPlace(plan));
+  for (const [at, plan] of plans) attempt(at, () => putInPlace(plan.arrival.account, plan));
   for (const { account, folder } of folders) account.touched(folder);
   const unnamed = yield* syncPlaces(plans);
   for (const [at, plan] of plans) {
@@ -190,38 +178,7 @@ function makePlan(
       arrival.quota,
       { path: folder.path, use: folder.use, held: sum(planned.get(folder), folder.held) },
     );
-  account.reserve(folder, { uids: 1, flags: arrival.flags });
-  const uid = folder.uidNext++;
-  const flags = bitsOf(arrival.flags, folder.keywords);
-  folder.promised |= flags;
-  const now = account.now();
-  const unique = account.names.next(now, key);
-  const email = emailBits(unique);
-  const place = flags === 0 ? NEW : CUR;
-  const base = composeBase(unique, {
-    size,
-    crlfSize: size,
-    validity: folder.uidValidity,
-    uid,
-    email: null,
-  });
-  const row: MessageRow = {
-    id: folder.id(uid),
-    uid,
-    flags,
-    modSeq: 0,
-    internalDate: arrival.internalDate,
-    savedDate: now,
-    size,
-    emailHigh: email.high,
-    emailLow: email.low,
-    place,
-    lf: 0,
-    info: place === CUR ? infoOf(flags, folder.keywords, null) : null,
-    base,
-  };
-  const temporary = `${account.directoryOf(folder)}/tmp/${base}`;
-  return { arrival, folder, row, temporary, replaces };
+  return { ...planMessage(account, folder, { ...arrival, size }), arrival, replaces };
 }
 
 function sum(one: Usage | undefined, other: Usage): Usage {
@@ -233,48 +190,6 @@ function sum(one: Usage | undefined, other: Usage): Usage {
 function before(account: MaildirAccount, id: number): { readonly mailbox: MailboxId; readonly uid: number } {
   const folder = account.folderOfRow(id);
   return { mailbox: (folder ?? account.inbox).mailbox, uid: id % SPAN };
-}
-
-/** Returns a descriptor of it, still to be synced. */
-function writeFile(plan: Plan, reader: RangeReader, together: boolean): number {
-  const { content, internalDate } = plan.arrival;
-  const seconds = internalDate / 1000;
-  if (linkWhole(content, plan.temporary)) {
-    utimesSync(plan.temporary, seconds, seconds);
-    return openSync(plan.temporary, 'r');
-  }
-  const fd = openSync(plan.temporary, 'wx', FILE_MODE);
-  try {
-    // ext4 gives a truncated file its blocks when it is closed: then one commit of its journal, at the first of the
-    // syncs that follow, carries the whole batch instead of one message (three times the throughput).
-    if (together) ftruncateSync(fd, 0);
-    for (const piece of content) {
-      if (piece instanceof Uint8Array) writeAll(fd, piece);
-      else reader.copy(piece, fd);
-    }
-    futimesSync(fd, seconds, seconds);
-    if (!together) return fd;
-  } catch (error) {
-    closeSync(fd);
-    throw error;
-  }
-  closeSync(fd);
-  return openSync(plan.temporary, 'r');
-}
-
-/** One piece that is a whole file needs no second copy of its bytes. */
-function linkWhole(content: readonly Piece[], target: string): boolean {
-  const [piece] = content;
-  if (content.length !== 1 || !piece || piece instanceof Uint8Array || piece.start !== 0) return false;
-  const stats = statSync(piece.path);
-  if (!stats.isFile() || stats.size !== piece.end || stats.size === 0) return false;
-  try {
-    linkSync(piece.path, target);
-    return true;
-  } catch (error) {
-    if (refusesLinks(error)) return false;
-    throw error;
-  }
 }
 
 /** Asks for syncs; what failed, with its error. */
@@ -338,22 +253,6 @@ export function syncTogether(unsynced: readonly Unsynced[]): Promise<Outcomes> {
       else fsync(fd, done);
     });
   return Promise.all(unsynced.map(one));
-}
-
-/** Where nothing can be removed either, housekeeping does it one day: others of the batch must not suffer from it. */
-function discard(temporary: string): void {
-  try {
-    unlinkIfThere(temporary);
-  } catch {
-    // The error that led here is the one to tell.
-  }
-}
-
-function putInPlace(plan: Plan): void {
-  const { account } = plan.arrival;
-  const place = account.fileOf(plan.folder, plan.row);
-  if (account.delivery === 'link') linkIntoPlace(plan.temporary, place);
-  else renameSync(plan.temporary, place);
 }
 
 function foldersOf(plans: ReadonlyMap<number, Plan>): { account: MaildirAccount; folder: Folder }[] {
@@ -436,32 +335,4 @@ function tornMessage(account: MaildirAccount, id: number): Plan['replaces'] {
   if (!row) return null;
   account.reserve(folder, { uids: 0 });
   return { folder, row };
-}
-
-/** Copies ranges of files; a file that several messages of a batch lie in is opened once. */
-class RangeReader {
-  #path = '';
-  #fd = -1;
-  #buffer: Buffer | undefined;
-
-  copy(range: FileRange, to: number): void {
-    if (range.path !== this.#path) {
-      this.close();
-      this.#fd = openSync(range.path, 'r');
-      this.#path = range.path;
-    }
-    this.#buffer ??= Buffer.allocUnsafe(CHUNK);
-    for (let at = range.start; at < range.end; ) {
-      const bytes = readSync(this.#fd, this.#buffer, 0, Math.min(CHUNK, range.end - at), at);
-      if (bytes === 0) throw new Error('a message file ends before its range');
-      writeAll(to, this.#buffer.subarray(0, bytes));
-      at += bytes;
-    }
-  }
-
-  close(): void {
-    if (this.#fd >= 0) closeSync(this.#fd);
-    this.#fd = -1;
-    this.#path = '';
-  }
 }

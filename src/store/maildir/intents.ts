@@ -6,8 +6,9 @@ import { splitName } from './file-name.ts';
 import { CUR, type Folder, NEW } from './folder.ts';
 
 /**
- * Copies and moves of several messages under way, kept in the index so that a crash cannot leave half of one: a copy is
- * undone (its source is still there), a move is finished. Names are `new/<name>` or `cur/<name>` below the folder.
+ * Copies and moves of several messages under way, and messages that are appended together or in place of another, kept in
+ * the index so that a crash cannot leave half of one: a copy is undone (its source is still there) and so is what is
+ * appended (nobody was told), a move is finished. Names are `new/<name>` or `cur/<name>` below the folder.
  */
 
 export interface IntentStep {
@@ -16,7 +17,7 @@ export interface IntentStep {
 }
 
 interface Plan {
-  readonly kind: 'copy' | 'move';
+  readonly kind: 'copy' | 'move' | 'append';
   readonly from: MailboxId;
   readonly to: MailboxId;
   readonly steps: readonly IntentStep[];
@@ -64,8 +65,8 @@ export function recoverIntents(account: MaildirAccount): void {
     const to = account.folders.get(plan.to);
     if (!from || !to) continue;
     account.log.info({ what: plan.kind, messages: plan.steps.length }, 'settling what a crash interrupted');
-    if (plan.kind === 'copy') undo(account, to, plan.steps);
-    else finish(account, from, to, plan.steps);
+    if (plan.kind === 'move') finish(account, from, to, plan.steps);
+    else undo(account, to, plan.steps);
     for (const folder of [from, to])
       for (const place of [NEW, CUR] as const) syncDirectory(account.placeOf(folder, place));
   }
@@ -77,6 +78,8 @@ function undo(account: MaildirAccount, to: Folder, steps: readonly IntentStep[])
   for (const step of steps) {
     const name = names.get(baseOf(step.to));
     if (name) unlinkIfThere(`${account.directoryOf(to)}/${name}`);
+    // Not yet in its place, or a copy that was written there.
+    unlinkIfThere(`${account.directoryOf(to)}/tmp/${baseOf(step.to)}`);
   }
 }
 
