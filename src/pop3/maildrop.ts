@@ -1,5 +1,5 @@
-import type { RawMessage } from '../mail/raw-message.ts';
-import { type AccountStore, type Mailbox, StoreError, type Uid } from '../store/store.ts';
+import { type RawMessage, rawMessage } from '../mail/raw-message.ts';
+import { type AccountStore, type Columns, type Mailbox, StoreError, type Uid } from '../store/store.ts';
 import { parseUidlFormat, type UidlFormat } from '../store/uidl-format.ts';
 import { Pop3Error, Pop3SyntaxError } from './errors.ts';
 import { uidlFormatOf } from './uidl.ts';
@@ -19,6 +19,10 @@ export interface Entry {
 /** Messages expunged or flagged by one call of the store. */
 const BATCH = 1000;
 
+/** What is read along with a message: so many that follow it, and so many octets. */
+const AHEAD = 32;
+const AHEAD_BYTES = 128 * 1024;
+
 export class Maildrop {
   readonly #store: AccountStore;
   readonly #inbox: Mailbox;
@@ -28,20 +32,24 @@ export class Maildrop {
   /** Columns, not objects: a maildrop may have a hundred thousand messages. */
   readonly #uids: Uint32Array;
   readonly #sizes: Float64Array;
-  readonly #unseen: Uint8Array;
+  readonly #seen: Uint8Array;
   readonly #deleted: Uint8Array;
   readonly #retrieved: Uint8Array;
   #count: number;
   #octets = 0;
+  /** The number of the message that was read last. */
+  #last = 0;
+  /** Messages that were read along, by UID. */
+  readonly #ahead = new Map<Uid, Uint8Array>();
 
   private constructor(store: AccountStore, inbox: Mailbox, uidls: Uidls, columns: Columns) {
     this.#store = store;
     this.#inbox = inbox;
     this.#uidl = uidls.format;
     this.#kept = uidls.kept;
-    this.#uids = Uint32Array.from(columns.uids);
-    this.#sizes = Float64Array.from(columns.sizes);
-    this.#unseen = Uint8Array.from(columns.unseen);
+    this.#uids = columns.uids;
+    this.#sizes = columns.sizes;
+    this.#seen = columns.seen;
     this.#count = this.#uids.length;
     this.#deleted = new Uint8Array(this.#count);
     this.#retrieved = new Uint8Array(this.#count);
@@ -50,18 +58,11 @@ export class Maildrop {
 
   /** Looks at the disk first: programs such as procmail put mail into a Maildir without telling anybody. */
   static async open(store: AccountStore, uidl: string): Promise<Maildrop> {
-    const found = await store.mailbox('INBOX');
-    if (!found) throw new StoreError('not-found', 'the account has no INBOX');
-    await store.refresh(found.id);
-    const inbox = (await store.mailbox('INBOX')) ?? found;
-    const columns: Columns = { uids: [], sizes: [], unseen: [] };
-    for await (const batch of store.messages(inbox.id, [{ first: 1, last: '*' }])) {
-      for (const message of batch) {
-        columns.uids.push(message.uid);
-        columns.sizes.push(message.size);
-        columns.unseen.push(message.flags.some((flag) => flag.toLowerCase() === '\\seen') ? 0 : 1);
-      }
-    }
+    const opened = await store.open('INBOX', 'look', () => {});
+    if (!opened) throw new StoreError('not-found', 'the account has no INBOX');
+    opened.close();
+    const inbox = opened.mailbox;
+    const columns = await store.columns(inbox.id);
     return new Maildrop(store, inbox, await uidlsOf(store, inbox, uidl, columns.uids), columns);
   }
 
@@ -95,8 +96,14 @@ export class Maildrop {
     return this.#kept.get(entry.uid) ?? this.#uidl.expand({ uid: entry.uid, uidValidity });
   }
 
-  raw(entry: Entry): Promise<RawMessage> {
-    return this.#store.raw(this.#inbox.id, entry.uid);
+  /** Clients fetch one message after the other: with the second, those that follow are read along. */
+  async raw(entry: Entry): Promise<RawMessage> {
+    const follows = entry.number === this.#last + 1;
+    this.#last = entry.number;
+    if (follows && !this.#ahead.has(entry.uid)) await this.#readAhead(entry);
+    const bytes = this.#ahead.get(entry.uid);
+    this.#ahead.delete(entry.uid);
+    return bytes ? rawMessage([bytes]) : this.#store.raw(this.#inbox.id, entry.uid);
   }
 
   markDeleted(entry: Entry): void {
@@ -127,7 +134,7 @@ export class Maildrop {
     const id = this.#inbox.id;
     if (options.seen === 'mark') {
       const seen = this.#pick(
-        (index) => this.#retrieved[index] === 1 && this.#unseen[index] === 1 && this.#deleted[index] === 0,
+        (index) => this.#retrieved[index] === 1 && this.#seen[index] === 0 && this.#deleted[index] === 0,
       );
       for (const uids of batches(seen))
         await this.#store.setFlags(id, uids, { mode: 'add', flags: ['\\Seen'] });
@@ -149,6 +156,21 @@ export class Maildrop {
     return found ?? this.#store.create('Trash', 'trash');
   }
 
+  async #readAhead(first: Entry): Promise<void> {
+    this.#ahead.clear();
+    const uids: Uid[] = [];
+    let bytes = 0;
+    for (let index = first.number - 1; index < this.#uids.length && uids.length < AHEAD; index++) {
+      const { uid, size } = this.#at(index);
+      bytes += size;
+      if (bytes > AHEAD_BYTES) break;
+      if (this.#deleted[index] === 0) uids.push(uid);
+    }
+    if (uids.length < 2) return;
+    for await (const batch of this.#store.contents(this.#inbox.id, uids))
+      for (const content of batch) this.#ahead.set(content.uid, content.bytes);
+  }
+
   #at(index: number): Entry {
     return {
       number: index + 1,
@@ -166,24 +188,13 @@ export class Maildrop {
   }
 }
 
-interface Columns {
-  readonly uids: number[];
-  readonly sizes: number[];
-  readonly unseen: number[];
-}
-
 interface Uidls {
   readonly format: UidlFormat;
   readonly kept: ReadonlyMap<number, string>;
 }
 
 /** An account that came from another server goes on as it was there, whatever the settings say. */
-async function uidlsOf(
-  store: AccountStore,
-  inbox: Mailbox,
-  uidl: string,
-  uids: readonly number[],
-): Promise<Uidls> {
+async function uidlsOf(store: AccountStore, inbox: Mailbox, uidl: string, uids: Uint32Array): Promise<Uidls> {
   const present = new Set(uids);
   const kept = new Map<number, string>();
   let format: UidlFormat | undefined;

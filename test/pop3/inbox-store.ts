@@ -2,14 +2,11 @@ import type { AccountId } from '../../src/directory/directory.ts';
 import { type RawMessage, rawMessage } from '../../src/mail/raw-message.ts';
 import {
   type AccountStore,
-  type EmailId,
   type FlagChange,
   type KeptUidls,
   type Mailbox,
   type MailboxId,
   type MailStore,
-  type Message,
-  type ModSeq,
   StoreError,
   type Uid,
 } from '../../src/store/store.ts';
@@ -45,30 +42,31 @@ export class InboxStore {
     const check = (): void => {
       if (this.failing) throw new StoreError(this.failing, 'as the test wants it');
     };
-    const message = (uid: number): Message => ({
-      mailbox: id,
-      uid: uid as Uid,
-      modSeq: 1 as ModSeq,
-      emailId: `e${uid}` as EmailId,
-      flags: this.flags(uid),
-      internalDate: 0,
-      savedDate: 0,
-      size: this.messages.get(uid)?.raw.size ?? 0,
-    });
     const used: Partial<AccountStore> = {
       account,
-      mailbox: async (path) =>
-        path === 'INBOX' ? ({ id, path, uidValidity: this.uidValidity } as Mailbox) : undefined,
-      refresh: async () => {
+      open: async (path) => {
         check();
         this.refreshed++;
+        const mailbox = { id, path, uidValidity: this.uidValidity } as Mailbox;
+        const uids = Uint32Array.from(this.messages.keys());
+        return path === 'INBOX'
+          ? { mailbox, uids, firstUnseen: null, firstRecent: 1 as Uid, close() {} }
+          : undefined;
       },
+      columns: async () => ({
+        uids: Uint32Array.from(this.messages.keys()),
+        sizes: Float64Array.from(this.messages.values(), ({ raw }) => raw.size),
+        seen: Uint8Array.from(this.messages.values(), ({ flags }) => (flags.has('\\Seen') ? 1 : 0)),
+      }),
+      // Half of them are taken for big ones.
+      contents: async function* (this: InboxStore, _id: MailboxId, uids: readonly Uid[]) {
+        for (const uid of uids) {
+          const found = uid % 2 === 0 ? this.messages.get(uid) : undefined;
+          if (found) yield [{ uid, bytes: Buffer.concat(await Array.fromAsync(found.raw.read())) }];
+        }
+      }.bind(this),
       keptUidls: async function* (this: InboxStore) {
         yield* this.kept;
-      }.bind(this),
-      messages: async function* (this: InboxStore) {
-        const uids = [...this.messages.keys()];
-        for (let at = 0; at < uids.length; at += 100) yield uids.slice(at, at + 100).map(message);
       }.bind(this),
       raw: async (_id, uid) => {
         const found = this.messages.get(uid);

@@ -590,17 +590,45 @@ export function mailStoreContract(name: string, make: () => Promise<Implementati
     });
 
     test('the first unseen message', async () => {
-      expect(await account.firstUnseen(inbox)).toBeNull();
+      const unseen = async (): Promise<number | null | undefined> => {
+        const opened = await account.open('INBOX', 'look', () => {});
+        opened?.close();
+        return opened?.firstUnseen;
+      };
+      expect(await unseen()).toBeNull();
       for (const flags of [['\\Seen'], [], ['\\Flagged'], ['\\Seen']]) await append('x', flags);
-      expect(await account.firstUnseen(inbox)).toBe(2);
+      expect(await unseen()).toBe(2);
       await account.setFlags(inbox, [2 as Uid], { mode: 'add', flags: ['\\Seen'] });
-      expect(await account.firstUnseen(inbox)).toBe(3);
+      expect(await unseen()).toBe(3);
       await account.expunge(inbox, [3 as Uid]);
-      expect(await account.firstUnseen(inbox)).toBeNull();
+      expect(await unseen()).toBeNull();
       await append('y');
-      expect(await account.firstUnseen(inbox)).toBe(5);
+      expect(await unseen()).toBe(5);
       await account.setFlags(inbox, [1 as Uid], { mode: 'remove', flags: ['\\Seen'] });
-      expect(await account.firstUnseen(inbox)).toBe(1);
+      expect(await unseen()).toBe(1);
+    });
+
+    test('what SELECT and POP3 ask for, with one question each', async () => {
+      expect(await account.open('none', 'claim', () => {})).toBeUndefined();
+      for (const flags of [['\\Seen'], [], ['\\Flagged']]) await append('x', flags);
+      await account.expunge(inbox, [1 as Uid]);
+      const heard: string[] = [];
+      const opened = await account.open('inbox', 'claim', ({ type }) => heard.push(type));
+      expect(opened?.mailbox).toEqual({ ...(await mailbox('INBOX')), firstRecent: 1 });
+      expect([...(opened?.uids ?? [])]).toEqual([2, 3]);
+      expect(opened?.firstRecent).toBe(1);
+      expect((await account.open('INBOX', 'look', () => {}))?.firstRecent).toBe(4);
+      heard.length = 0;
+      await append('y', ['\\Seen']);
+      await expect.poll(() => heard).toEqual(['added']);
+      opened?.close();
+      await append('z');
+      expect(heard).toEqual(['added']);
+      const { uids, sizes, seen } = await account.columns(inbox);
+      expect([...uids]).toEqual([2, 3, 4, 5]);
+      expect([...seen]).toEqual([0, 0, 1, 0]);
+      for await (const batch of account.messages(inbox, [{ first: 1, last: '*' }]))
+        expect([...sizes]).toEqual(batch.map(({ size }) => size));
     });
 
     test('summaries, headers and structure; messages that are gone are left out', async () => {

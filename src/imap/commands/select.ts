@@ -1,4 +1,4 @@
-import type { Change, Mailbox } from '../../store/store.ts';
+import type { Change, Opened } from '../../store/store.ts';
 import { type Command, command, type ImapSession, type Ok } from '../command.ts';
 import { ImapNo } from '../errors.ts';
 import { flagLines } from '../flag-lines.ts';
@@ -56,37 +56,25 @@ async function open(session: ImapSession, args: Arguments, access: Access): Prom
     out.untagged('OK [CLOSED] The other mailbox is closed');
   }
   if (args.condstore || args.qresync) session.enableCondstore();
-  const found = await store.mailbox(args.path);
-  if (!found) throw new ImapNo('No such mailbox', 'NONEXISTENT');
-  if (!found.selectable) throw new ImapNo('That is only a name above others', 'NONEXISTENT');
-  await store.refresh(found.id);
-
   const heard: Change[] = [];
   let selected: Selected | null = null;
-  const unwatch = store.watch((change) => {
+  const opened = await store.open(args.path, access === 'read-write' ? 'claim' : 'look', (change) => {
     if (selected) selected.hear(change);
     else heard.push(change);
-  }, found.id);
-  try {
-    // In this order: what is counted later may be more than the mailbox says, never less (UIDNEXT, HIGHESTMODSEQ).
-    const mailbox = await store.mailbox(args.path);
-    if (mailbox?.id !== found.id) throw new ImapNo('No such mailbox', 'NONEXISTENT');
-    const uids = await store.uids(mailbox.id);
-    const recentFrom = access === 'read-write' ? await store.claimRecent(mailbox.id) : mailbox.firstRecent;
-    selected = new Selected({ mailbox, uids, access, recentFrom });
-    for (const change of heard) selected.hear(change);
-  } catch (error) {
-    unwatch();
-    throw error;
-  }
-  session.select(selected, unwatch);
-  await describe(session, selected);
+  });
+  if (!opened) throw new ImapNo('No such mailbox', 'NONEXISTENT');
+  const { mailbox, uids, firstRecent } = opened;
+  if (!mailbox.selectable) throw new ImapNo('That is only a name above others', 'NONEXISTENT');
+  selected = new Selected({ mailbox, uids, access, recentFrom: firstRecent });
+  for (const change of heard) selected.hear(change);
+  session.select(selected, opened.close);
+  await describe(session, selected, opened);
   if (args.qresync && args.qresync.uidValidity === selected.mailbox.uidValidity)
     await tellSince(session, args.qresync);
   return { code: access === 'read-write' ? 'READ-WRITE' : 'READ-ONLY' };
 }
 
-async function describe(session: ImapSession, selected: Selected): Promise<void> {
+async function describe(session: ImapSession, selected: Selected, opened: Opened): Promise<void> {
   const { out } = session;
   const { mailbox } = selected;
   for (const line of flagLines(selected)) out.untagged(line);
@@ -96,18 +84,11 @@ async function describe(session: ImapSession, selected: Selected): Promise<void>
     if (line !== undefined) out.untagged(line);
   } else {
     out.untagged(`${selected.recentCount} RECENT`);
-    const unseen = await firstUnseen(session, mailbox);
+    const unseen = opened.firstUnseen === null ? 0 : selected.sequenceOf(opened.firstUnseen);
     if (unseen > 0) out.untagged(`OK [UNSEEN ${unseen}] First unseen`);
   }
   out.untagged(`OK [UIDVALIDITY ${mailbox.uidValidity}] UIDs valid`);
   out.untagged(`OK [UIDNEXT ${Math.max(mailbox.uidNext, selected.lastUid + 1)}] Next UID`);
   out.untagged(`OK [HIGHESTMODSEQ ${mailbox.highestModSeq}] Highest mod-sequence`);
   out.untagged(`OK [MAILBOXID (${mailbox.id})] Mailbox id`);
-}
-
-/** The sequence number of the first message without \Seen; 0 when there is none. */
-async function firstUnseen(session: ImapSession, mailbox: Mailbox): Promise<number> {
-  if (mailbox.unseen === 0) return 0;
-  const uid = await session.store.firstUnseen(mailbox.id);
-  return uid === null ? 0 : session.selected.sequenceOf(uid);
 }

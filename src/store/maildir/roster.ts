@@ -66,6 +66,27 @@ export class Roster {
     return this.#uids.slice(0, this.#count);
   }
 
+  /** Of all messages. */
+  columns(): {
+    readonly uids: Uint32Array<ArrayBuffer>;
+    readonly sizes: Float64Array<ArrayBuffer>;
+    readonly seen: Uint8Array<ArrayBuffer>;
+  } {
+    const uids = this.uids();
+    const sizes = new Float64Array(uids.length);
+    const seen = new Uint8Array(uids.length);
+    for (let from = 0; from < uids.length; from += STRETCH) {
+      const to = Math.min(from + STRETCH, uids.length);
+      const rows = this.#stretch(from, to);
+      for (let at = from; at < to; at++) {
+        const row = (at - from) * STRIDE;
+        sizes[at] = rows[row + AT.size] ?? 0;
+        seen[at] = (rows[row + AT.flags] ?? 0) & SEEN ? 1 : 0;
+      }
+    }
+    return { uids, sizes, seen };
+  }
+
   /** The lowest UID without \Seen; 0 when there is none. */
   firstUnseen(): number {
     if (this.#folder.unseen === 0) return 0;
