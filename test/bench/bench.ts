@@ -5,9 +5,11 @@
  *   npm run bench -- [--rounds 2] [--runs 2] [--scale 1] [--steps intake,keepalive,outbound,startup,memory]
  *                    [--peers postfix-dovecot,postfix-virtual] [--profile]
  *   npm run bench -- --steps store [--messages 100000] [--peers postfix-dovecot]
+ *   npm run bench -- --steps access [--peers postfix-dovecot]
  *
  * `store` is the mail store over IMAP: a mailbox of 100,000 messages opened, listed and searched, 10,000 messages changed,
  * APPENDs; with each the memory of the server, and how long its main loop and its store's thread were held.
+ * `access` is what people's programs do all day: logins, IDLE, POP3, 20 busy clients, 1,000 idle ones.
  *
  * Needs root and the peers (`../shared/bench/setup-peers.sh`, run by itself the first time).
  */
@@ -58,7 +60,18 @@ const STEPS: Readonly<Record<string, readonly (readonly string[])[]>> = {
   outbound: [['outbound', '--n', '600']],
   startup: [['startup']],
   memory: [['memory', '--noimap']],
+  access: [
+    ['imap-login', '--runs', '3'],
+    ['idle-latency', '--gap', '1000'],
+    ['idle-latency', '--gap', '60'],
+    ['pop3'],
+    ['mixed'],
+    ['memory'],
+  ],
 };
+
+/** Steps that have to do with mailboxes: Postfix alone has none. */
+const WITH_MAILBOXES = new Set(['store', 'access']);
 
 /** Indexing 100,000 messages behind their first opening may take so long (ms). */
 const MAX_BEHIND = 180_000;
@@ -74,7 +87,8 @@ if (!existsSync(shared)) {
 }
 prepare();
 const peers =
-  options.peers ?? (options.steps === 'store' ? 'postfix-dovecot' : 'postfix-dovecot,postfix-virtual');
+  options.peers ??
+  (WITH_MAILBOXES.has(options.steps) ? 'postfix-dovecot' : 'postfix-dovecot,postfix-virtual');
 const targets = ['facteur', ...peers.split(',').filter((name) => name !== '')];
 for (let round = 1; round <= Number(options.rounds); round++) {
   for (const step of options.steps.split(',')) {
@@ -184,6 +198,7 @@ function prepare(): void {
       smtp: { port: 18825 },
       submission: { port: 18887 },
       imap: { port: 18843 },
+      imaps: { port: 18893 },
       pop3: { port: 18810 },
       relayPort: 18999,
       domain: 'bench.test',
@@ -224,11 +239,13 @@ listeners:
   smtp: [{ host: 127.0.0.1, port: 18825 }]
   submission: [{ host: 127.0.0.1, port: 18887 }]
   imap: [{ host: 127.0.0.1, port: 18843 }]
+  imaps: [{ host: 127.0.0.1, port: 18893 }]
   pop3: [{ host: 127.0.0.1, port: 18810 }]
 limits:
   smtp: { maxConnections: 5000, maxConnectionsPerIp: 5000 }
   submission: { maxConnections: 5000, maxConnectionsPerIp: 5000 }
   imap: { maxConnections: 5000, maxConnectionsPerIp: 5000 }
+  imaps: { maxConnections: 5000, maxConnectionsPerIp: 5000 }
   pop3: { maxConnections: 5000, maxConnectionsPerIp: 5000 }
 directory:
   domains: [{ name: bench.test }]
@@ -268,6 +285,8 @@ function report(): void {
       'imap_ms',
       'pss_mb',
       'lost',
+      'imap_ops_s',
+      'all_ms',
     ]) {
       const ours = median(all.get('facteur'), what, field);
       if (ours === undefined) continue;
