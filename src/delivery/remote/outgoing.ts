@@ -1,10 +1,10 @@
 import { type Piece, pieceSize } from '../../lib/pieces.ts';
 import { needsSmtpUtf8 } from '../../mail/address.ts';
 import { type RawMessage, rawMessage } from '../../mail/raw-message.ts';
+import { convert, examine, type Unfit } from '../../message/re-encode.ts';
 import { MAX_HEADER } from '../../message/scan.ts';
 import type { QueuedMessage, QueuedRecipient } from '../../queue/queue.ts';
 import type { Extensions } from './envelope.ts';
-import { convert, examine, type Unfit } from './seven-bit.ts';
 
 /** A message in the form that one host can take. */
 export interface Form {

@@ -1,20 +1,22 @@
 /**
- * Makes a message fit a host that cannot take all octets: the bodies that need it are encoded, and only those, so that
+ * Makes a message fit a host or a store that cannot take all octets: the bodies that need it are encoded, and only those, so that
  * every reader shows what it would have shown (RFC 6152 3). Header fields are passed as they are. Signatures over a
  * body that is changed do not survive; nothing that is 7-bit already is touched.
  */
-import type { RawMessage } from '../../mail/raw-message.ts';
-import { fields } from '../../message/header.ts';
-import { MAX_HEADER, MimeScanner } from '../../message/scan.ts';
-import type { Part, Span } from '../../message/structure.ts';
+import type { RawMessage } from '../mail/raw-message.ts';
+import { fields } from './header.ts';
+import { MAX_HEADER, MimeScanner } from './scan.ts';
+import type { Part, Span } from './structure.ts';
 import { base64, quotedPrintable } from './transfer-encode.ts';
 
-/** What the peer cannot take. */
+/** What cannot be taken. */
 export interface Unfit {
   /** Octets over 127: the peer has no 8BITMIME. */
   readonly eightBit: boolean;
   /** NUL, CR and LF alone, lines over 998 octets: it has no BINARYMIME (RFC 3030 3). */
   readonly binary: boolean;
+  /** NUL, and parts labelled binary, whose line ends are none: a mail store has lines (RFC 3516 4.4). */
+  readonly nul?: boolean;
 }
 
 /** RFC 5322 2.1.1. */
@@ -25,6 +27,7 @@ const LF = 0x0a;
 interface Found {
   readonly eightBit: boolean;
   readonly binary: boolean;
+  readonly nul: boolean;
 }
 
 /** The tree of the message, and whether there is anything in it that `unfit` names. */
@@ -38,7 +41,8 @@ export async function examine(
     scanner.write(chunk);
     octets.write(chunk);
   }
-  return { root: scanner.end(), fits: !hits(octets.found, unfit) };
+  const root = scanner.end();
+  return { root, fits: !hits(octets.found, unfit) && !(unfit.nul === true && hasBinary(root)) };
 }
 
 /** The message as `unfit` allows it. */
@@ -47,7 +51,15 @@ export function convert(raw: RawMessage, root: Part, unfit: Unfit): AsyncIterabl
 }
 
 function hits(found: Found, unfit: Unfit): boolean {
-  return (unfit.eightBit && found.eightBit) || (unfit.binary && found.binary);
+  return (
+    (unfit.eightBit && found.eightBit) || (unfit.binary && found.binary) || (unfit.nul === true && found.nul)
+  );
+}
+
+/** Whether a part that is no multipart says that it is binary. */
+function hasBinary(part: Part): boolean {
+  if (part.message) return hasBinary(part.message);
+  return part.children.length > 0 ? part.children.some(hasBinary) : part.encoding === 'binary';
 }
 
 class Conversion {
@@ -67,7 +79,7 @@ class Conversion {
   }
 
   async *#multipart(part: Part): AsyncGenerator<Uint8Array> {
-    yield* this.#header(part, identityOf(part), 'within');
+    yield* this.#header(part, this.#label(part), 'within');
     let at = part.body.start;
     for (const child of part.children) {
       yield* this.#between({ start: at, end: child.header.start });
@@ -82,7 +94,7 @@ class Conversion {
     const body = (): AsyncIterable<Uint8Array> => this.#raw.read(part.body);
     const found = await look(body());
     if (!hits(found, this.#unfit)) {
-      yield* this.#header(part, identityOf(part), 'within');
+      yield* this.#header(part, this.#label(part), 'within');
       yield* body();
     } else if (isIdentity(part)) {
       yield* this.#header(part, 'quoted-printable', 'bare');
@@ -94,7 +106,7 @@ class Conversion {
   }
 
   async *#message(part: Part, inner: Part): AsyncGenerator<Uint8Array> {
-    yield* this.#header(part, identityOf(part), 'within');
+    yield* this.#header(part, this.#label(part), 'within');
     yield* this.part(inner, 'root');
     yield* this.#between({ start: inner.body.end, end: part.body.end });
   }
@@ -102,9 +114,9 @@ class Conversion {
   async *#leaf(part: Part, place: 'root' | 'within'): AsyncGenerator<Uint8Array> {
     const body = (): AsyncIterable<Uint8Array> => this.#raw.read(part.body);
     const found = await look(body());
-    if (!hits(found, this.#unfit)) {
+    if (!hits(found, this.#unfit) && !(this.#unfit.nul === true && part.encoding === 'binary')) {
       // A label that says more than is there is no business of a 7-bit host either (RFC 2045 6.2).
-      const label = this.#unfit.eightBit && !found.eightBit ? identityOf(part) : undefined;
+      const label = this.#unfit.eightBit && !found.eightBit ? this.#label(part) : undefined;
       yield* this.#header(part, label, 'within');
       yield* body();
     } else if (!isIdentity(part)) {
@@ -118,6 +130,12 @@ class Conversion {
       yield* this.#header(part, 'base64', place);
       yield* base64(body());
     }
+  }
+
+  /** What is true of the part once its contents are: undefined where it says so already. */
+  #label(part: Part): string | undefined {
+    if (part.encoding === 'binary') return this.#unfit.eightBit ? '7bit' : '8bit';
+    return part.encoding === '8bit' && this.#unfit.eightBit ? '7bit' : undefined;
   }
 
   /** Preamble, epilogue and the boundaries themselves: shown to nobody. */
@@ -154,11 +172,6 @@ function isIdentity(part: Part): boolean {
   return part.encoding === '7bit' || part.encoding === '8bit' || part.encoding === 'binary';
 }
 
-/** The label of a part that is 7-bit when its contents are: undefined where it says so already. */
-function identityOf(part: Part): string | undefined {
-  return part.encoding === '8bit' || part.encoding === 'binary' ? '7bit' : undefined;
-}
-
 function relabelled(header: string, encoding: string, place: 'root' | 'within' | 'bare'): string {
   let kept = '';
   const names = new Set<string>();
@@ -190,6 +203,7 @@ async function look(content: AsyncIterable<Uint8Array>): Promise<Found> {
 class Octets {
   #eightBit = false;
   #binary = false;
+  #nul = false;
   #length = 0;
   #last = 0;
 
@@ -197,7 +211,8 @@ class Octets {
     for (const octet of chunk) {
       if (octet > 0x7f) this.#eightBit = true;
       const bare = (octet === LF) !== (this.#last === CR);
-      if (octet === 0 || bare) this.#binary = true;
+      if (octet === 0) this.#nul = true;
+      if (bare) this.#binary = true;
       this.#length = octet === LF ? 0 : this.#length + 1;
       if (this.#length > MAX_LINE + 1) this.#binary = true;
       this.#last = octet;
@@ -205,7 +220,8 @@ class Octets {
   }
 
   get found(): Found {
-    return { eightBit: this.#eightBit, binary: this.#binary || this.#last === CR };
+    const nul = this.#nul;
+    return { eightBit: this.#eightBit, binary: this.#binary || nul || this.#last === CR, nul };
   }
 }
 

@@ -1,11 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { convert, examine, type Unfit } from '../../src/delivery/remote/seven-bit.ts';
 import { type RawMessage, rawMessage } from '../../src/mail/raw-message.ts';
+import { convert, examine, type Unfit } from '../../src/message/re-encode.ts';
 import { scan } from '../../src/message/scan.ts';
 import type { Part } from '../../src/message/structure.ts';
 import { transferDecoder } from '../../src/message/transfer.ts';
-import { corpusFiles, nearlyMail } from '../message/samples.ts';
+import { corpusFiles, nearlyMail } from './samples.ts';
 
 const SEVEN: Unfit = { eightBit: true, binary: false };
 const LINES: Unfit = { eightBit: false, binary: true };

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { base64, quotedPrintable } from '../../src/delivery/remote/transfer-encode.ts';
 import { transferDecoder } from '../../src/message/transfer.ts';
+import { base64, quotedPrintable } from '../../src/message/transfer-encode.ts';
 
 async function* cut(bytes: Uint8Array, size: number): AsyncGenerator<Uint8Array> {
   for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
