@@ -14,7 +14,7 @@ export function accountDirectory(id: AccountId): string {
   const at = id.lastIndexOf('@');
   const domain = at < 0 ? '' : id.slice(at + 1);
   const local = at < 0 ? id : id.slice(0, at);
-  return `mail/${component(domain)}/${component(local)}`;
+  return `mail/${pathComponent(domain)}/${pathComponent(local)}`;
 }
 
 /** The account of a directory; undefined for what is none, and for names so long that only their hash is there. */
@@ -34,7 +34,8 @@ function decode(name: string): string | undefined {
   }
 }
 
-function component(text: string): string {
+/** Any text as one; different texts never as the same. */
+export function pathComponent(text: string): string {
   const safe = [...Buffer.from(text)]
     .map((byte, index) => {
       const character = String.fromCharCode(byte);

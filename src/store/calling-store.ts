@@ -7,6 +7,7 @@ import type { FieldSelection } from '../message/field-selector.ts';
 import type { SortKey } from '../message/sort.ts';
 import type { Part } from '../message/structure.ts';
 import type { ThreadAlgorithm } from '../message/threads.ts';
+import { type Acl, type AclChange, ANYONE } from './acl.ts';
 import type { AnnotationChange, Annotations } from './annotations.ts';
 import { ChangeFeed } from './change-feed.ts';
 import type { CheckReport } from './check-calls.ts';
@@ -86,10 +87,12 @@ export class CallingStore implements MailStore {
   readonly #calls: Calls;
   readonly #quotaOf: QuotaOf;
   readonly #feed: ChangeFeed;
+  readonly #log: Logger;
 
   constructor(calls: Calls, quotaOf: QuotaOf, log: Logger) {
     this.#calls = calls;
     this.#quotaOf = quotaOf;
+    this.#log = log;
     const told = (method: 'watch' | 'unwatch', account: AccountId, mailbox: MailboxId | null): void =>
       void calls.call(account, method, { account, mailbox }).catch(closed);
     this.#feed = new ChangeFeed(
@@ -146,8 +149,29 @@ export class CallingStore implements MailStore {
   }
 
   async remove(id: AccountId): Promise<void> {
+    await this.#forgetReader(id);
     this.#feed.forget(id);
     await this.#calls.call(id, 'remove', { account: id });
+  }
+
+  /** Any thread knows. */
+  sharers(identifiers: readonly string[]): Promise<readonly AccountId[]> {
+    return this.#calls.call((identifiers[0] ?? '') as AccountId, 'sharers', { identifiers });
+  }
+
+  /** Whoever gets this name next is somebody else: no list grants them what it granted this one. */
+  async #forgetReader(id: AccountId): Promise<void> {
+    for (const owner of await this.sharers([id, `-${id}`, ANYONE])) {
+      if (owner === id) continue;
+      try {
+        await this.#calls.call(owner, 'forgetReader', { account: owner, reader: id });
+      } catch (error) {
+        this.#log.error(
+          { err: error, account: owner, reader: id },
+          'a removed account is still named in access control lists',
+        );
+      }
+    }
   }
 
   /** Compares index and tree (maildir/check.ts), and mends; null when the account has no mail. */
@@ -245,6 +269,36 @@ class CallingAccount implements AccountStore {
 
   annotate(mailbox: MailboxId, change: AnnotationChange): Promise<void> {
     return this.#call('annotate', { mailbox, change });
+  }
+
+  acl(mailbox: MailboxId): Promise<Acl> {
+    return this.#call('acl', { mailbox });
+  }
+
+  async acls(): Promise<ReadonlyMap<MailboxId, Acl>> {
+    return new Map(await this.#call<readonly (readonly [MailboxId, Acl])[]>('acls'));
+  }
+
+  setAcl(mailbox: MailboxId, identifier: string, change: AclChange): Promise<void> {
+    return this.#call('setAcl', { mailbox, identifier, change });
+  }
+
+  seenBy(mailbox: MailboxId, reader: AccountId): Promise<Uint32Array> {
+    return this.#call('seenBy', { mailbox, reader });
+  }
+
+  async setSeenBy(
+    mailbox: MailboxId,
+    reader: AccountId,
+    uids: readonly Uid[],
+    seen: 'yes' | 'no',
+    unchangedSince: ModSeq = Number.MAX_SAFE_INTEGER as ModSeq,
+  ): Promise<FlagResult> {
+    const result = await this.#call<{
+      readonly messages: PackedMessages;
+      readonly conflicts: readonly Uid[];
+    }>('setSeenBy', { mailbox, reader, uids, change: { seen, unchangedSince } });
+    return { messages: unpack(result.messages), conflicts: result.conflicts };
   }
 
   async append(mailbox: MailboxId, raw: RawMessage, options: AppendOptions): Promise<Message> {

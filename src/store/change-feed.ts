@@ -100,6 +100,7 @@ function toChange(stored: StoredChange): Change {
     case 'expunged':
     case 'mailbox':
     case 'annotated':
+    case 'acl':
       return stored;
   }
 }

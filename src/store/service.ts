@@ -37,6 +37,7 @@ import { packHeaders } from './packed-headers.ts';
 import { type PackedMessages, pack } from './packed-messages.ts';
 import { packSummaries, type SummaryRow } from './packed-summaries.ts';
 import type { Limits, Usage } from './quota.ts';
+import { sharingCalls } from './sharing-calls.ts';
 import type {
   Flag,
   FlagChange,
@@ -399,6 +400,8 @@ export function storeService(options: OpenAccountsOptions): {
 
     annotate: (to: In & { readonly change: AnnotationChange }): void | Promise<void> =>
       on(to, (account) => annotate(account, to.mailbox, to.change)),
+
+    ...sharingCalls(accounts),
 
     arrive,
 

@@ -5,6 +5,7 @@ import type { FieldSelection } from '../message/field-selector.ts';
 import type { SortKey } from '../message/sort.ts';
 import type { Part } from '../message/structure.ts';
 import type { ThreadAlgorithm } from '../message/threads.ts';
+import type { Acl, AclChange } from './acl.ts';
 import type { AnnotationChange, Annotations } from './annotations.ts';
 
 /** OBJECTID (RFC 8474): never reused, stable across renames. */
@@ -115,6 +116,32 @@ export interface AccountStore {
   annotations(id: MailboxId): Promise<Annotations>;
   /** Resolves when it is durable; all or nothing. Throws 'not-found', 'limit', 'invalid-name' (a use of INBOX). */
   annotate(id: MailboxId, change: AnnotationChange): Promise<void>;
+
+  /**
+   * Who may do what with a mailbox besides its owner, as it is stored (acl.ts says what it grants); a list that is damaged
+   * is empty. Throws 'not-found'.
+   */
+  acl(id: MailboxId): Promise<Acl>;
+  /** Of all mailboxes that have a list. */
+  acls(): Promise<ReadonlyMap<MailboxId, Acl>>;
+  /**
+   * Resolves when it is durable; all or nothing. An entry without rights is none: 'set' without any is DELETEACL. Throws
+   * 'not-found', 'limit', 'invalid-name' (no identifier), 'read-only'.
+   */
+  setAcl(id: MailboxId, identifier: string, change: AclChange): Promise<void>;
+  /** What a reader who is not the owner has seen: ascending UIDs, only of messages that are there. */
+  seenBy(id: MailboxId, reader: AccountId): Promise<Uint32Array>;
+  /**
+   * Durable as flags are; the owner's stay. The MODSEQ of each message of which this reader's \Seen changed is raised, and
+   * it is announced as 'flags'. With `unchangedSince` as `setFlags`. Throws 'not-found', 'limit'.
+   */
+  setSeenBy(
+    id: MailboxId,
+    reader: AccountId,
+    uids: readonly Uid[],
+    seen: 'yes' | 'no',
+    unchangedSince?: ModSeq,
+  ): Promise<FlagResult>;
 
   /** Resolves when the message is durable. Throws 'over-quota', 'not-found'. */
   append(
@@ -267,8 +294,13 @@ export interface MailStore {
   deliver(delivery: Delivery): Promise<{ readonly mailbox: MailboxId; readonly uid: Uid }>;
   /** Throws 'over-quota' when a delivery of so many octets to INBOX would be refused now. */
   admit(account: AccountId, bytes: number): Promise<void>;
-  /** Removes all mail of an account. */
+  /** Removes all mail of an account, and its name from the access control lists of others, with what it had seen there. */
   remove(id: AccountId): Promise<void>;
+  /**
+   * Accounts of which at least one mailbox may have a list that names one of these identifiers; one too many when lists
+   * have changed, never one too few. The owner's own account may be among them.
+   */
+  sharers(identifiers: readonly string[]): Promise<readonly AccountId[]>;
   close(): Promise<void>;
 }
 
@@ -340,6 +372,12 @@ export type Change =
       readonly entries: readonly string[];
       /** As `annotate` was told. */
       readonly by: string;
+    }
+  | {
+      /** The access control list is another one. */
+      readonly type: 'acl';
+      readonly mailbox: MailboxId;
+      readonly path: string;
     };
 
 export type SearchCriteria =

@@ -5,6 +5,7 @@ import type { SortKey } from '../../src/message/sort.ts';
 import { summarise } from '../../src/message/summary.ts';
 import { bodyText, fieldTexts, includesText, messageText } from '../../src/message/text.ts';
 import type { ThreadAlgorithm } from '../../src/message/threads.ts';
+import type { Acl, AclChange } from '../../src/store/acl.ts';
 import {
   type AnnotationChange,
   type Annotations,
@@ -38,6 +39,7 @@ import {
 } from '../../src/store/store.ts';
 
 import { type Arrangeable, naiveSort, naiveThreads } from '../store/arranged.ts';
+import { MemorySharing } from '../store/memory-sharing.ts';
 
 /**
  * Mail in memory, as simple as the store's contract allows, for sessions that are tested without a disk. When changes
@@ -83,6 +85,7 @@ export class MemoryAccount implements AccountStore {
   readonly #subscriptions = new Set<string>();
   readonly #annotations = new Map<MailboxId, Annotations>();
   readonly #listeners = new Set<(change: Change) => void>();
+  readonly sharing: MemorySharing = new MemorySharing();
   #ids = 0;
   refreshes = 0;
 
@@ -134,6 +137,7 @@ export class MemoryAccount implements AccountStore {
       box.selectable = false;
       box.messages.clear();
     } else this.#boxes.delete(id);
+    this.sharing.deleted(id);
     this.#tell({ type: 'mailbox', mailbox: id, path: box.path, what: 'deleted' });
   }
 
@@ -165,6 +169,49 @@ export class MemoryAccount implements AccountStore {
         const { id: mailbox, path } = other;
         this.#tell({ type: 'annotated', mailbox, path, entries: ['/private/specialuse'], by: '' });
       }
+  }
+
+  async acl(id: MailboxId): Promise<Acl> {
+    this.#box(id);
+    return this.sharing.acl(id);
+  }
+
+  async acls(): Promise<ReadonlyMap<MailboxId, Acl>> {
+    return new Map(this.sharing.acls);
+  }
+
+  async setAcl(id: MailboxId, identifier: string, change: AclChange): Promise<void> {
+    const { path } = this.#box(id);
+    if (this.sharing.setAcl(id, identifier, change)) this.#tell({ type: 'acl', mailbox: id, path });
+  }
+
+  async seenBy(id: MailboxId, reader: AccountId): Promise<Uint32Array> {
+    const seen = this.sharing.seenBy(id, reader);
+    return (await this.uids(id)).filter((uid) => seen.has(uid));
+  }
+
+  async setSeenBy(
+    ...[id, reader, uids, seen, unchangedSince = Number.POSITIVE_INFINITY as ModSeq]: Parameters<
+      AccountStore['setSeenBy']
+    >
+  ): ReturnType<AccountStore['setSeenBy']> {
+    const box = this.#box(id);
+    const found = uids.flatMap((uid) => box.messages.get(uid) ?? []);
+    const free = found
+      .filter(({ message }) => message.modSeq <= unchangedSince)
+      .map(({ message }) => message.uid);
+    const changed = this.sharing
+      .setSeenBy(id, reader, free, seen)
+      .flatMap((uid) => box.messages.get(uid) ?? []);
+    const modSeq = (changed.length > 0 ? ++box.modSeq : box.modSeq) as ModSeq;
+    const raised = changed.map((stored) => ({ ...stored, message: { ...stored.message, modSeq } }));
+    for (const stored of raised) box.messages.set(stored.message.uid, stored);
+    if (raised.length > 0)
+      this.#tell({ type: 'flags', mailbox: id, messages: raised.map(({ message }) => message) });
+    return {
+      messages: free.flatMap((uid) => box.messages.get(uid)?.message ?? []),
+      conflicts: found.map(({ message }) => message.uid).filter((uid) => !free.includes(uid)),
+    };
   }
 
   async append(
@@ -346,10 +393,12 @@ export class MemoryAccount implements AccountStore {
 
   async copy(id: MailboxId, uids: readonly Uid[], to: MailboxId): ReturnType<AccountStore['copy']> {
     this.#box(to);
-    return uids.flatMap((from) => {
+    const pairs = uids.flatMap((from) => {
       const stored = this.#box(id).messages.get(from);
       return stored ? [{ from, to: this.put(to, stored.bytes, stored.message).uid }] : [];
     });
+    this.sharing.copy(id, to, pairs);
+    return pairs;
   }
 
   async move(id: MailboxId, uids: readonly Uid[], to: MailboxId): ReturnType<AccountStore['move']> {
@@ -469,6 +518,7 @@ export class MemoryAccount implements AccountStore {
       gone: [],
     };
     this.#boxes.set(box.id, box);
+    this.sharing.inherit(box.id, this.#find(path.split('/').slice(0, -1).join('/'))?.id);
     return box;
   }
 
@@ -609,6 +659,12 @@ export class MemoryMail implements MailStore {
 
   async remove(id: AccountId): Promise<void> {
     this.accounts.delete(id);
+    for (const { sharing } of this.accounts.values()) sharing.forget(id);
+  }
+
+  async sharers(identifiers: readonly string[]): Promise<readonly AccountId[]> {
+    const found = [...this.accounts.values()].filter(({ sharing }) => sharing.names(identifiers));
+    return found.map(({ account }) => account).sort();
   }
 
   async close(): Promise<void> {}

@@ -39,6 +39,7 @@ const store: MailStore = {
   deliver: (delivery) => mail.deliver(delivery),
   admit: async () => {},
   remove: async () => {},
+  sharers: async () => [],
   close: async () => {},
 };
 let world: ImapWorld;

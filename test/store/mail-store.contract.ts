@@ -22,6 +22,7 @@ import {
   type ThreadId,
   type Uid,
 } from '../../src/store/store.ts';
+import { sharingContract } from './sharing.contract.ts';
 import { all, bytesOf, message, temporaryDirectory } from './surroundings.ts';
 
 export interface Implementation {
@@ -77,6 +78,8 @@ export function mailStoreContract(name: string, make: () => Promise<Implementati
       if (!(error instanceof StoreError)) throw new Error(`not a StoreError: ${String(error)}`);
       return error.kind;
     };
+
+    sharingContract(() => store);
 
     test('a new account has INBOX and the default mailboxes with their special use, subscribed (RFC 6154)', async () => {
       const boxes = await account.mailboxes();
@@ -920,7 +923,7 @@ export function mailStoreContract(name: string, make: () => Promise<Implementati
         'deleted',
       ]);
       const modSeqs = told.flatMap((change) =>
-        change.type === 'mailbox' || change.type === 'annotated'
+        change.type === 'mailbox' || change.type === 'annotated' || change.type === 'acl'
           ? []
           : change.type === 'expunged'
             ? [change.modSeq]

@@ -10,6 +10,7 @@ import type { Part } from '../../src/message/structure.ts';
 import { summarise } from '../../src/message/summary.ts';
 import { bodyText, fieldTexts, includesText, messageText } from '../../src/message/text.ts';
 import type { ThreadAlgorithm } from '../../src/message/threads.ts';
+import type { Acl, AclChange } from '../../src/store/acl.ts';
 import {
   type AnnotationChange,
   type Annotations,
@@ -60,6 +61,7 @@ import {
 } from '../../src/store/store.ts';
 
 import { type Arrangeable, naiveSort, naiveThreads, ThreadBook } from './arranged.ts';
+import { MemorySharing } from './memory-sharing.ts';
 
 /** The second implementation of the store's contract: all in memory, as plain as it can be, nothing survives. */
 
@@ -125,6 +127,12 @@ export class MemoryStore implements MailStore {
 
   async remove(id: AccountId): Promise<void> {
     this.#accounts.delete(id);
+    for (const { sharing } of this.#accounts.values()) sharing.forget(id);
+  }
+
+  async sharers(identifiers: readonly string[]): Promise<readonly AccountId[]> {
+    const found = [...this.#accounts.values()].filter(({ sharing }) => sharing.names(identifiers));
+    return found.map(({ account }) => account).sort();
   }
 
   async close(): Promise<void> {
@@ -142,6 +150,7 @@ class MemoryAccount implements AccountStore {
   readonly #delivered = new Map<string, Promise<{ readonly mailbox: MailboxId; readonly uid: Uid }>>();
   readonly #listeners = new Set<(change: Change) => void>();
   readonly #threads = new ThreadBook();
+  readonly sharing: MemorySharing = new MemorySharing();
   #annotations: Annotations = new Map();
 
   constructor(
@@ -205,6 +214,7 @@ class MemoryAccount implements AccountStore {
     const { path } = this.#box(id);
     if (path === 'INBOX') throw new StoreError('invalid-name', path);
     this.#boxes.delete(path);
+    this.sharing.deleted(id);
     this.#tell({ type: 'mailbox', mailbox: id, path, what: 'deleted' });
   }
 
@@ -241,6 +251,47 @@ class MemoryAccount implements AccountStore {
         const { id: mailbox, path } = other;
         this.#tell({ type: 'annotated', mailbox, path, entries: ['/private/specialuse'], by: '' });
       }
+  }
+
+  async acl(id: MailboxId): Promise<Acl> {
+    this.#box(id);
+    return this.sharing.acl(id);
+  }
+
+  async acls(): Promise<ReadonlyMap<MailboxId, Acl>> {
+    return new Map(this.sharing.acls);
+  }
+
+  async setAcl(id: MailboxId, identifier: string, change: AclChange): Promise<void> {
+    const { path } = this.#box(id);
+    if (this.sharing.setAcl(id, identifier, change)) this.#tell({ type: 'acl', mailbox: id, path });
+  }
+
+  async seenBy(id: MailboxId, reader: AccountId): Promise<Uint32Array> {
+    const seen = this.sharing.seenBy(id, reader);
+    return (await this.uids(id)).filter((uid) => seen.has(uid));
+  }
+
+  async setSeenBy(
+    ...[id, reader, uids, seen, unchangedSince]: Parameters<AccountStore['setSeenBy']>
+  ): Promise<FlagResult> {
+    const box = this.#box(id);
+    const found = this.#those(id, uids);
+    const free = found.filter(
+      ({ message }) => message.modSeq <= (unchangedSince ?? Number.POSITIVE_INFINITY),
+    );
+    const asked = free.map(({ message }) => message.uid);
+    const changed = new Set(this.sharing.setSeenBy(id, reader, asked, seen));
+    if (changed.size > 0) {
+      const modSeq = ++box.modSeq as ModSeq;
+      const raised = free.filter(({ message }) => changed.has(message.uid));
+      for (const stored of raised) stored.message = { ...stored.message, modSeq };
+      this.#tell({ type: 'flags', mailbox: id, messages: raised.map(({ message }) => message) });
+    }
+    return {
+      messages: free.map(({ message }) => message),
+      conflicts: found.filter((stored) => !free.includes(stored)).map(({ message }) => message.uid),
+    };
   }
 
   async append(
@@ -519,6 +570,7 @@ class MemoryAccount implements AccountStore {
       keywords: [],
     };
     this.#boxes.set(path, box);
+    this.sharing.inherit(box.id, this.#boxes.get(parentsOf(path).at(-1) ?? '')?.id);
     this.#tell({ type: 'mailbox', mailbox: box.id, path, what: 'created' });
   }
 
@@ -606,10 +658,12 @@ class MemoryAccount implements AccountStore {
     const bytes = sources.reduce((sum, { message }) => sum + message.size, 0);
     if (entrance === 'copy' || id !== to)
       this.#admit(entrance, target, { bytes, messages: sources.length }, limit);
-    return sources.map((source) => ({
+    const pairs = sources.map((source) => ({
       from: source.message.uid,
       to: this.#add(target, source.bytes, source.message).uid,
     }));
+    this.sharing.copy(id, to, pairs);
+    return pairs;
   }
 
   /** The flags as they are written here; new keywords are remembered. */

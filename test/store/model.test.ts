@@ -99,6 +99,7 @@ function highest(change: Change): number {
       return change.modSeq;
     case 'mailbox':
     case 'annotated':
+    case 'acl':
       return 0;
   }
 }

@@ -20,6 +20,7 @@ import { makeFolders } from './mailboxes.ts';
 import { type Roster, Rosters } from './roster.ts';
 import { scanning } from './scan.ts';
 import { SearchMemory } from './search-memory.ts';
+import type { Sharers } from './sharers.ts';
 import {
   readSubscriptions,
   SUBSCRIPTIONS_FILE,
@@ -56,7 +57,7 @@ const DOUBT_SHARE = 200;
 /** A committed change, packed for its way to another thread. */
 export type StoredChange =
   | { readonly type: 'added' | 'flags'; readonly mailbox: MailboxId; readonly messages: PackedMessages }
-  | Extract<Change, { readonly type: 'expunged' | 'mailbox' | 'annotated' }>;
+  | Extract<Change, { readonly type: 'expunged' | 'mailbox' | 'annotated' | 'acl' }>;
 
 export interface AccountOptions {
   readonly id: AccountId;
@@ -76,6 +77,8 @@ export interface AccountOptions {
   /** Of all accounts of the thread together; its own when it is alone. */
   readonly rosters?: Rosters;
   readonly memory?: SearchMemory;
+  /** Of all accounts together; without it nobody finds what is shared. */
+  readonly sharers?: Sharers;
 }
 
 export class MaildirAccount {
@@ -87,6 +90,7 @@ export class MaildirAccount {
   readonly names: UniqueNames;
   readonly rules: QuotaRules;
   readonly delivery: 'rename' | 'link';
+  readonly sharers: Sharers | undefined;
   /** What is worked out of messages behind their delivery. */
   readonly indexer: Indexer;
   readonly folders: Map<MailboxId, Folder> = new Map();
@@ -128,6 +132,7 @@ export class MaildirAccount {
     this.names = new UniqueNames(options.host, options.pid);
     this.rules = options.rules ?? NO_RULES;
     this.delivery = options.delivery ?? 'rename';
+    this.sharers = options.sharers;
     this.#defaultFolders = options.defaultFolders;
     this.#onChange = options.onChange;
     this.indexer = new Indexer(this, options.memory ?? new SearchMemory());

@@ -10,6 +10,7 @@ import { CUR, type Folder, NEW, nameOf, type Place } from './folder.ts';
 import { DERIVED } from './index.ts';
 import { clearIntent, type IntentStep, noteIntent } from './intents.ts';
 import { insertRow, type MessageRow, rowsBetween, rowsOf } from './message-row.ts';
+import { copySeen } from './seen.ts';
 import type { Steps } from './turns.ts';
 
 /**
@@ -48,6 +49,7 @@ export function copying(
     admit(account, 'copy', rows, quota, to);
     const plans = yield* planning(account, from, to, rows, 'copy');
     if (plans.length === 0) return [];
+    copySeen(account, from, to, pairsOf(plans));
     const intent = plans.length > 1 ? noteIntent(account, 'copy', from, to, intentSteps(plans)) : 0;
     account.touching(to);
     const done: string[] = [];
@@ -72,7 +74,7 @@ export function copying(
       clearIntent(account, intent);
       throw toStoreError(error);
     }
-    return plans.map(({ source, target }) => ({ from: source.uid, to: target.uid }));
+    return pairsOf(plans);
   });
 }
 
@@ -100,6 +102,7 @@ function* movingRows(
   const plans = yield* planning(account, from, to, rows, 'move');
   if (plans.length === 0) return [];
   account.reserve(from, { uids: 0 });
+  copySeen(account, from, to, pairsOf(plans));
   const intent = plans.length > 1 ? noteIntent(account, 'move', from, to, intentSteps(plans)) : 0;
   account.touching(from);
   if (to !== from) account.touching(to);
@@ -130,7 +133,7 @@ function* movingRows(
     clearIntent(account, intent);
     throw toStoreError(error);
   }
-  return plans.map(({ source, target }) => ({ from: source.uid, to: target.uid }));
+  return pairsOf(plans);
 }
 
 function admit(
@@ -198,6 +201,10 @@ function* planning(
     plans.push({ source, target, key: name.key });
   }
   return plans;
+}
+
+function pairsOf(plans: readonly Plan[]): Pair[] {
+  return plans.map(({ source, target }) => ({ from: source.uid, to: target.uid }));
 }
 
 function intentSteps(plans: readonly Plan[]): IntentStep[] {

@@ -79,6 +79,10 @@ export class Folder implements FolderState {
   promised = 0;
   /** INBOX only, as its directory holds those of the others. */
   tree: KnownTree | null = null;
+  /** Files of readers who are not the owner (seen-file.ts); null when nobody looked yet. */
+  readers: Set<string> | null = null;
+  /** Why its access control list cannot be read, as it was last said in the log. */
+  aclDamage = '';
   #flagSets = new Map<number, readonly Flag[]>();
 
   constructor(row: number, mailbox: MailboxId, state: FolderState) {

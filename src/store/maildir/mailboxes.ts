@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { closeSync, mkdirSync, openSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import type { Acl } from '../acl.ts';
 import { directoryOf, parsePath } from '../mailbox-path.ts';
 import {
   type Mailbox,
@@ -10,6 +11,8 @@ import {
   type Uid,
 } from '../store.ts';
 import type { MaildirAccount } from './account.ts';
+import { ACL_FILE, formatAcl } from './acl-file.ts';
+import { forgetUnused, inheritedAcl, listOf } from './acls.ts';
 import { copyAnnotations } from './annotate.ts';
 import { movingAll } from './copy.ts';
 import {
@@ -91,7 +94,8 @@ export function makeFolders(account: MaildirAccount, wanted: readonly Wanted[]):
     const identity = newIdentity(account, use, highest);
     highest = identity.uidValidity;
     const directory = `${account.maildir}/..facteur-new-${identity.mailbox}`;
-    return { path, identity, directory, dir: directoryOf(path) };
+    // Of those that are made together each has the list of the first one's parent.
+    return { path, identity, directory, dir: directoryOf(path), acl: inheritedAcl(account, path) };
   });
   treeOf(account).changing(account, () => makeDirectories(account.maildir, making));
   const folders = account.write('later', [], () =>
@@ -111,17 +115,26 @@ export function makeFolders(account: MaildirAccount, wanted: readonly Wanted[]):
 
 function makeDirectories(
   maildir: string,
-  making: readonly { readonly directory: string; readonly dir: string; readonly identity: FolderFile }[],
+  making: readonly {
+    readonly directory: string;
+    readonly dir: string;
+    readonly identity: FolderFile;
+    readonly acl: Acl;
+  }[],
 ): void {
   try {
-    for (const { directory, identity } of making) {
+    for (const { directory, identity, acl } of making) {
       mkdirSync(directory, { mode: DIRECTORY_MODE });
       makeParts(directory);
       // Maildir++ marks folders with this file; maildrop looks for it.
       closeSync(openSync(`${directory}/maildirfolder`, 'w', FILE_MODE));
       writeSoon(`${directory}/${FOLDER_FILE}`, formatFolderFile(identity));
+      if (acl.size > 0) writeSoon(`${directory}/${ACL_FILE}`, formatAcl(acl));
     }
-    for (const { directory } of making) syncFile(`${directory}/${FOLDER_FILE}`);
+    for (const { directory, acl } of making) {
+      syncFile(`${directory}/${FOLDER_FILE}`);
+      if (acl.size > 0) syncFile(`${directory}/${ACL_FILE}`);
+    }
     for (const { directory } of making) syncDirectory(directory);
     for (const { directory, dir } of making) renameSync(directory, `${maildir}/${dir}`);
     syncDirectory(maildir);
@@ -218,6 +231,7 @@ export function deleteMailbox(account: MaildirAccount, id: MailboxId): string {
   const folder = account.folders.get(id);
   if (!folder) throw new StoreError('not-found', 'There is no such mailbox');
   if (folder === account.inbox) throw new StoreError('invalid-name', 'INBOX cannot be deleted');
+  const acl = listOf(account, folder);
   const gone = treeOf(account).changing(account, () => {
     // A folder of the same name must get another UIDVALIDITY, whatever the clock says by then (RFC 9051 2.3.1.1).
     if (folder.uidValidity > account.lastUidValidity) {
@@ -236,6 +250,7 @@ export function deleteMailbox(account: MaildirAccount, id: MailboxId): string {
   leave(account, folder);
   account.usedBytes -= folder.size;
   account.usedMessages -= folder.total;
+  forgetUnused(account, acl.keys());
   return gone;
 }
 

@@ -20,6 +20,7 @@ import { Notifier } from './notifier.ts';
 import { QuotaWarnings } from './quota-warning.ts';
 import { Rosters } from './roster.ts';
 import { SearchMemory } from './search-memory.ts';
+import { Sharers } from './sharers.ts';
 import { carryOut, NotNow, others, type Steps, TURN, Unfinished } from './turns.ts';
 
 /**
@@ -98,11 +99,14 @@ export class OpenAccounts {
   /** When deliveries came in last (ms). */
   #intakeAt = 0;
   readonly #memory = new SearchMemory();
+  /** Who finds what in them. */
+  readonly sharers: Sharers;
 
   constructor(options: OpenAccountsOptions) {
     this.#options = options;
     this.#turn = options.turn ?? TURN;
     this.#rules = new QuotaRules(options.settings);
+    this.sharers = new Sharers(options.directory, options.log);
     this.#notifier = new Notifier(options.settings.notify, options.log, options.watchDirectory);
     void this.#every(IDLE / 2, () => this.#closeIdle());
     void this.#every(options.settings.pollInterval, () => this.#poll());
@@ -302,6 +306,7 @@ export class OpenAccounts {
       delivery: settings.delivery,
       rosters: this.#rosters,
       memory: this.#memory,
+      sharers: this.sharers,
       onChange: (change) => {
         if (this.#watches.has(id)) onChange(id, change);
       },
@@ -596,6 +601,7 @@ export class OpenAccounts {
         'the mail of a removed account stays where it was adopted',
       );
     this.#setAside(directory);
+    this.sharers.forgetAll(id);
   }
 
   /** The tree that was staged (dovecot/place.ts) becomes the account's. Throws 'exists' when it has mail already. */

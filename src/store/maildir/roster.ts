@@ -166,6 +166,7 @@ export class Roster {
         return true;
       case 'mailbox':
       case 'annotated':
+      case 'acl':
         return true;
     }
   }

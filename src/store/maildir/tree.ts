@@ -4,6 +4,7 @@ import { basename } from 'node:path';
 import { pathOf } from '../mailbox-path.ts';
 import type { MailboxId, SpecialUse } from '../store.ts';
 import type { MaildirAccount } from './account.ts';
+import { noteSharers } from './acls.ts';
 import {
   changedAt,
   codeOf,
@@ -349,6 +350,7 @@ function* takingIn(account: MaildirAccount, strangers: readonly Stranger[]): Gen
     account.folders.set(folder.mailbox, folder);
     enter(account, folder);
   }
+  noteSharers(account, folders);
 }
 
 function forget(account: MaildirAccount, folders: readonly Folder[]): void {

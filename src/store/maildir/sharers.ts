@@ -1,0 +1,148 @@
+import { mkdirSync, readdirSync } from 'node:fs';
+import { readdir, readFile } from 'node:fs/promises';
+import type { AccountId } from '../../directory/directory.ts';
+import type { Logger } from '../../lib/logger.ts';
+import { accountDirectory, accountOf, pathComponent } from '../account-path.ts';
+import { readAcl } from './acl-file.ts';
+import {
+  codeOf,
+  DIRECTORY_MODE,
+  exists,
+  isMissing,
+  syncDirectory,
+  unlinkIfThere,
+  writeDurably,
+} from './disk.ts';
+import { isReleased } from './dovecot/place.ts';
+import { others } from './turns.ts';
+
+/**
+ * Whose mailboxes an identifier may find: for each that stands in some access control list, a directory with a file for
+ * each account that has such a list, `mail/.shared/<identifier>/<account>`. Each file is written by the thread that owns
+ * the account, and nobody waits for anybody. It is there, durably, before the list is; one too many does no harm. The
+ * lists are the truth: without the register (`complete` is written last) it is made from them.
+ */
+const REGISTER = 'mail/.shared';
+const COMPLETE = '.complete';
+
+export class Sharers {
+  readonly #directory: string;
+  readonly #root: string;
+  readonly #log: Logger;
+  #made: Promise<void> | undefined;
+
+  /** @param directory the data directory */
+  constructor(directory: string, log: Logger) {
+    this.#directory = directory;
+    this.#root = `${directory}/${REGISTER}`;
+    this.#log = log;
+  }
+
+  /** Durable when it returns. */
+  note(account: AccountId, identifiers: Iterable<string>): void {
+    const directories = [...identifiers].map((identifier) => `${this.#root}/${pathComponent(identifier)}`);
+    for (const directory of directories) {
+      const name = pathComponent(account);
+      mkdirSync(directory, { recursive: true, mode: DIRECTORY_MODE });
+      if (!exists(`${directory}/${name}`)) writeDurably(directory, name, `${account}\n`);
+      // Who wrote it may have been stopped before it was durable.
+      else syncDirectory(directory);
+    }
+    if (directories.length === 0) return;
+    syncDirectory(this.#root);
+    syncDirectory(`${this.#root}/..`);
+  }
+
+  /** No list of the account names them any more. What a crash leaves of it is one too many. */
+  forget(account: AccountId, identifiers: Iterable<string>): void {
+    for (const identifier of identifiers)
+      unlinkIfThere(`${this.#root}/${pathComponent(identifier)}/${pathComponent(account)}`);
+  }
+
+  /** The account is gone. */
+  forgetAll(account: AccountId): void {
+    if (!exists(this.#root)) return;
+    for (const name of readdirSync(this.#root))
+      if (!name.startsWith('.')) unlinkIfThere(`${this.#root}/${name}/${pathComponent(account)}`);
+  }
+
+  /** Accounts, in the order of their names, that have mail here and may have a list that names one of these. */
+  async of(identifiers: readonly string[]): Promise<AccountId[]> {
+    await this.#whole();
+    const found = new Set<AccountId>();
+    for (const identifier of new Set(identifiers)) {
+      const directory = `${this.#root}/${pathComponent(identifier)}`;
+      for (const name of await namesIn(directory)) {
+        const account = await accountIn(directory, name);
+        if (account !== undefined && this.#hasMail(account)) found.add(account);
+      }
+    }
+    return [...found].sort();
+  }
+
+  /** Of a removed account an entry may have stayed; and what another server has is not for us to show. */
+  #hasMail(account: AccountId): boolean {
+    const own = `${this.#directory}/${accountDirectory(account)}`;
+    return exists(`${own}/Maildir`) && !isReleased(own);
+  }
+
+  async #whole(): Promise<void> {
+    if (exists(`${this.#root}/${COMPLETE}`)) return;
+    this.#made ??= this.#make();
+    try {
+      await this.#made;
+    } finally {
+      this.#made = undefined;
+    }
+  }
+
+  async #make(): Promise<void> {
+    let lists = 0;
+    const mail = `${this.#directory}/mail`;
+    for (const domain of await namesIn(mail))
+      for (const local of await namesIn(`${mail}/${domain}`)) {
+        const account = accountOf(domain, local);
+        if (account === undefined) continue;
+        const maildir = `${mail}/${domain}/${local}/Maildir`;
+        const named = new Set<string>();
+        for (const dir of ['', ...(await namesIn(maildir, 'folders'))]) {
+          const read = readAcl(`${maildir}/${dir}`);
+          if (read.is === 'list') for (const identifier of read.acl.keys()) named.add(identifier);
+        }
+        if (named.size > 0) this.note(account, named);
+        lists += named.size;
+        await others();
+      }
+    mkdirSync(this.#root, { recursive: true, mode: DIRECTORY_MODE });
+    writeDurably(this.#root, COMPLETE, '');
+    syncDirectory(`${this.#root}/..`);
+    if (lists > 0) this.#log.info({ entries: lists }, 'register of shared mailboxes made from their lists');
+  }
+}
+
+/** Names that start with a dot are ours; in a Maildir they are folders. None where there is no directory. */
+async function namesIn(directory: string, which: 'others' | 'folders' = 'others'): Promise<string[]> {
+  try {
+    const entries = await readdir(directory, { withFileTypes: true });
+    return entries
+      .filter((entry) => entry.name.startsWith('.') === (which === 'folders'))
+      .filter((entry) => which === 'others' || entry.isDirectory())
+      .map(({ name }) => name);
+  } catch (error) {
+    if (isMissing(error) || codeOf(error) === 'ENOTDIR') return [];
+    throw error;
+  }
+}
+
+/** Most names say it themselves. */
+async function accountIn(directory: string, name: string): Promise<AccountId | undefined> {
+  try {
+    if (!name.includes('%~')) return decodeURIComponent(name) as AccountId;
+    const account = (await readFile(`${directory}/${name}`, 'utf8')).trimEnd();
+    return pathComponent(account) === name ? (account as AccountId) : undefined;
+  } catch (error) {
+    // Gone again; or no file of ours.
+    if (isMissing(error) || error instanceof URIError) return undefined;
+    throw error;
+  }
+}
