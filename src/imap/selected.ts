@@ -28,7 +28,17 @@ export interface SelectedOptions {
   readonly recentFrom: Uid;
 }
 
+/**
+ * What of the changes that others make the client wants to hear of here: with NOTIFY it may be less than all
+ * (RFC 5465 3.1). What it does itself it is always told.
+ */
+export type Wanted = 'everything' | 'messages' | 'nothing';
+
 export class Selected {
+  wanted: Wanted = 'everything';
+  /** Whether somebody will take what is fresh (NOTIFY with items to fetch). */
+  keepsFresh = false;
+  #fresh: Uid[] = [];
   readonly mailbox: Mailbox;
   readonly access: 'read-write' | 'read-only';
   /** What SEARCH RETURN (SAVE) left: `$`. */
@@ -47,8 +57,14 @@ export class Selected {
 
   #added: Uid[] = [];
   readonly #expunged = new Set<Uid>();
+  /** Those that this session has removed itself. */
+  readonly #expungedHere = new Set<Uid>();
   /** MODSEQ of the first expunge that the client does not know of. */
   #expungedAt: ModSeq | null = null;
+  /** MODSEQ of the first message that the client does not know of. */
+  #addedAt: ModSeq | null = null;
+  /** Messages that this session has added itself, until the client is told. */
+  readonly #addedHere = new Set<Uid>();
   readonly #flags = new Map<Uid, PendingFlags>();
   #flagsSince: ModSeq | null = null;
   #deleted = false;
@@ -215,9 +231,18 @@ export class Selected {
     this.#added.sort((a, b) => a - b);
   }
 
+  /** We added these ourselves, and the client is told whatever it wants to hear of others. */
+  addedHere(uids: readonly Uid[]): void {
+    for (const uid of uids) if (uid > this.lastUid) this.#addedHere.add(uid);
+  }
+
   /** We removed these ourselves; the client is told like of any other. */
   expungedHere(uids: readonly Uid[]): void {
-    for (const uid of uids) if (this.sequenceOf(uid) > 0) this.#expunged.add(uid);
+    for (const uid of uids)
+      if (this.sequenceOf(uid) > 0) {
+        this.#expunged.add(uid);
+        this.#expungedHere.add(uid);
+      }
   }
 
   /** We changed flags ourselves. `told`: the client gets the result in this command; else (.SILENT) it knows it. */
@@ -244,14 +269,22 @@ export class Selected {
     if (waiting && waiting.message.modSeq <= message.modSeq) this.#flags.delete(message.uid);
   }
 
+  /** Whether something has happened that the client wants to be told, or has done itself. */
   get hasPending(): boolean {
-    return (
-      this.#deleted ||
-      this.#added.length > 0 ||
-      this.#expunged.size > 0 ||
-      this.#flags.size > 0 ||
-      this.#flagsSince !== null
-    );
+    return this.hasPendingExpunges || this.hasPendingOthers;
+  }
+
+  /** The same without messages that have gone. */
+  get hasPendingOthers(): boolean {
+    if (this.wanted === 'nothing') return this.#addedHere.size > 0;
+    if (this.#added.length > 0) return true;
+    return this.wanted === 'everything' && (this.#flags.size > 0 || this.#flagsSince !== null);
+  }
+
+  /** Whether anything has happened that the client has not been told, wanted or not. */
+  get isBehind(): boolean {
+    const hasGone = this.#deleted || this.#expunged.size > 0;
+    return hasGone || this.#added.length > 0 || this.#flags.size > 0 || this.#flagsSince !== null;
   }
 
   /** Whether the message is gone, which the client is still to be told. */
@@ -259,20 +292,28 @@ export class Selected {
     return this.#deleted || this.#expunged.has(uid);
   }
 
-  /** All of those. */
+  /** All of those that the client is to be told of. */
   going(): readonly Uid[] {
+    if (this.wanted === 'nothing') return [...this.#expungedHere];
     return this.#deleted ? (Array.from(this.#uids.subarray(0, this.#count)) as Uid[]) : [...this.#expunged];
   }
 
   get hasPendingExpunges(): boolean {
+    if (this.wanted === 'nothing') return this.#expungedHere.size > 0;
     return this.#expunged.size > 0 || this.#deleted;
   }
 
   /** The highest MODSEQ of which the client may say that it knows everything up to it (RFC 7162 3.2). */
   get settledModSeq(): ModSeq {
-    const heard = this.#heard;
-    if (!this.hasPendingExpunges || this.#expungedAt === null) return heard;
-    return Math.min(heard, this.#expungedAt - 1) as ModSeq;
+    let unknown: number = this.#heard + 1;
+    if (this.#expungedAt !== null) unknown = Math.min(unknown, this.#expungedAt);
+    // What is kept back is not known either (RFC 5465 3.1).
+    if (this.wanted === 'nothing' && this.#addedAt !== null) unknown = Math.min(unknown, this.#addedAt);
+    if (this.wanted !== 'everything') {
+      for (const { message } of this.#flags.values()) unknown = Math.min(unknown, message.modSeq);
+      if (this.#flagsSince !== null) unknown = Math.min(unknown, this.#flagsSince + 1);
+    }
+    return (unknown - 1) as ModSeq;
   }
 
   /** Takes messages out of the view: their sequence numbers in the order and form of EXPUNGE responses, and UIDs. */
@@ -280,16 +321,25 @@ export class Selected {
     const sequence: number[] = [];
     const uids: Uid[] = [];
     if (!this.hasPendingExpunges) return { sequence, uids };
+    const isOwnOnly = this.wanted === 'nothing';
+    const all = this.#deleted && !isOwnOnly;
+    const leaving = isOwnOnly ? this.#expungedHere : this.#expunged;
     let kept = 0;
     for (let i = 0; i < this.#count; i++) {
       const uid = this.#uids[i] as Uid;
-      if (this.#deleted || this.#expunged.has(uid)) {
+      if (all || leaving.has(uid)) {
         sequence.push(kept + 1);
         uids.push(uid);
         this.#flags.delete(uid);
       } else this.#uids[kept++] = uid;
     }
     this.#count = kept;
+    this.#expungedHere.clear();
+    if (isOwnOnly) {
+      for (const uid of uids) this.#expunged.delete(uid);
+      if (this.#expunged.size === 0 && !this.#deleted) this.#expungedAt = null;
+      return { sequence, uids };
+    }
     if (this.#deleted) this.#added = [];
     this.#deleted = false;
     this.#expunged.clear();
@@ -299,16 +349,31 @@ export class Selected {
 
   /** Takes new messages into the view; how many. */
   takeAdded(): number {
+    let upTo: number = this.wanted === 'nothing' ? 0 : Number.POSITIVE_INFINITY;
+    // A message of our own has a number only when those before it have theirs.
+    for (const uid of this.#addedHere) upTo = Math.max(upTo, uid);
     // What came and went again was never there.
-    const added = this.#added.filter((uid) => uid > this.lastUid && !this.#expunged.has(uid));
-    this.#added = [];
+    const isNew = (uid: Uid): boolean => uid > this.lastUid && uid <= upTo && !this.#expunged.has(uid);
+    const added = this.#added.filter(isNew);
+    this.#added = this.#added.filter((uid) => uid > upTo);
+    if (this.#added.length === 0) this.#addedAt = null;
+    if (this.keepsFresh) for (const uid of added) if (!this.#addedHere.has(uid)) this.#fresh.push(uid);
+    this.#addedHere.clear();
     this.#grow(this.#count + added.length);
     for (const uid of added) this.#uids[this.#count++] = uid;
     return added.length;
   }
 
+  /** Takes what others have added to the view since this was last asked for; kept with `keepsFresh` alone. */
+  takeFresh(): readonly Uid[] {
+    const fresh = this.#fresh;
+    this.#fresh = [];
+    return fresh;
+  }
+
   /** Takes the flag changes that the client does not know of. */
   takeFlags(): { readonly messages: readonly Message[]; readonly since: ModSeq | null } {
+    if (this.wanted !== 'everything') return { messages: [], since: null };
     const messages = [...this.#flags.values()].map((entry) => entry.message);
     const since = this.#flagsSince;
     this.#flags.clear();
@@ -318,7 +383,10 @@ export class Selected {
 
   #hearAdded(message: Message): void {
     const { uid } = message;
-    if (uid > this.lastUid && uid > (this.#added.at(-1) ?? 0)) this.#added.push(uid);
+    if (uid > this.lastUid && uid > (this.#added.at(-1) ?? 0)) {
+      this.#added.push(uid);
+      this.#addedAt ??= message.modSeq;
+    }
     this.#hearModSeq(message.modSeq);
   }
 
