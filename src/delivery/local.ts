@@ -90,6 +90,7 @@ export class LocalAgent implements DeliveryAgent {
       case 'invalid-name':
       case 'expunged':
       case 'read-only':
+      case 'no-permission':
       case 'busy':
       case 'limit':
         return deferred(recipient, 451, '4.3.0', 'Local error');

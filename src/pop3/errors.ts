@@ -31,6 +31,7 @@ export function fromStoreError(error: StoreError): Pop3Error {
     case 'exists':
     case 'invalid-name':
     case 'read-only':
+    case 'no-permission':
       return new Pop3Error('the maildrop cannot be used', 'SYS/PERM', error);
   }
 }

@@ -403,6 +403,7 @@ export const STORE_KINDS = [
   'over-quota',
   'expunged',
   'read-only',
+  'no-permission',
   'busy',
   'disk-full',
   'limit',

@@ -321,6 +321,7 @@ function sentence(kind: StoreError['kind'], reason: string): string {
     case 'invalid-name':
     case 'expunged':
     case 'read-only':
+    case 'no-permission':
     case 'busy':
     case 'limit':
       return `${reason}; run the same command again`;

@@ -1,0 +1,141 @@
+import type { AccountId } from '../../directory/directory.ts';
+import { type Acl, ANYONE, OWNER } from '../../store/acl.ts';
+import type { AccountStore, MailboxId, MailStore } from '../../store/store.ts';
+
+/**
+ * The accounts that people look into although they are not theirs, one for all sessions: opened when the first needs
+ * one, let go of with the last. What their access control lists say is remembered until it changes.
+ */
+
+/** An account in which others have something to say. */
+export interface Lent {
+  readonly store: AccountStore;
+  /** As it is now. Throws 'not-found'. */
+  acl(id: MailboxId): Promise<Acl>;
+  /** Of all mailboxes that have one. */
+  acls(): Promise<ReadonlyMap<MailboxId, Acl>>;
+  /** Somebody has just changed it, which is not announced yet. */
+  forget(id: MailboxId): void;
+  /** Whoever has borrowed it says so once. */
+  giveBack(): void;
+}
+
+interface Kept {
+  readonly store: AccountStore;
+  readonly lists: Lists;
+  readonly stop: () => void;
+}
+
+export class SharedAccounts {
+  /** Whose mailboxes are everybody's (`imap.publicAccount`). */
+  readonly publicAccount: AccountId | null;
+  readonly #store: MailStore;
+  readonly #kept = new Map<AccountId, { readonly kept: Promise<Kept>; borrowers: number }>();
+
+  constructor(store: MailStore, publicAccount: AccountId | null) {
+    this.#store = store;
+    this.publicAccount = publicAccount;
+  }
+
+  /** Accounts whose lists name this one, or everybody: those in which there may be something to see. */
+  async sharersWith(reader: AccountId): Promise<readonly AccountId[]> {
+    const found = await this.#store.sharers([reader, ANYONE]);
+    return found.filter((account) => account !== reader);
+  }
+
+  /** Whether an owner's own lists say what the owner may do (RFC 4314 2): nearly nobody's do. */
+  async isOwnerNamed(owner: AccountId): Promise<boolean> {
+    const named = await this.#store.sharers([owner, OWNER, `-${owner}`, `-${OWNER}`, `-${ANYONE}`]);
+    return named.includes(owner);
+  }
+
+  /** Only an account that is there, which `sharersWith` knows: it would be made otherwise. */
+  async borrow(account: AccountId): Promise<Lent> {
+    let entry = this.#kept.get(account);
+    if (!entry) {
+      entry = { kept: this.#open(account), borrowers: 0 };
+      this.#kept.set(account, entry);
+    }
+    const mine = entry;
+    mine.borrowers++;
+    let given = false;
+    const giveBack = (): void => {
+      if (given) return;
+      given = true;
+      if (--mine.borrowers > 0) return;
+      if (this.#kept.get(account) === mine) this.#kept.delete(account);
+      void mine.kept.then(
+        ({ stop }) => stop(),
+        () => undefined,
+      );
+    };
+    try {
+      const { store, lists } = await mine.kept;
+      return {
+        store,
+        acl: (id) => lists.one(id),
+        acls: () => lists.all(),
+        forget: (id) => lists.forget(id),
+        giveBack,
+      };
+    } catch (error) {
+      giveBack();
+      throw error;
+    }
+  }
+
+  /** A list was changed by whoever had the account without borrowing it: its owner. */
+  async forget(account: AccountId, id: MailboxId): Promise<void> {
+    const kept = await this.#kept.get(account)?.kept.catch(() => undefined);
+    kept?.lists.forget(id);
+  }
+
+  async #open(account: AccountId): Promise<Kept> {
+    const store = await this.#store.account(account);
+    const lists = new Lists(store);
+    const stop = store.watch((change) => {
+      if (change.type === 'acl' || change.type === 'mailbox') lists.forget(change.mailbox);
+    });
+    return { store, lists, stop };
+  }
+}
+
+/** What was asked for before a change is not what is remembered after it. */
+class Lists {
+  readonly #store: AccountStore;
+  readonly #one = new Map<MailboxId, Promise<Acl>>();
+  #all: Promise<ReadonlyMap<MailboxId, Acl>> | null = null;
+
+  constructor(store: AccountStore) {
+    this.#store = store;
+  }
+
+  one(id: MailboxId): Promise<Acl> {
+    let acl = this.#one.get(id);
+    if (!acl) {
+      const asked = this.#store.acl(id);
+      acl = asked;
+      this.#one.set(id, asked);
+      asked.catch(() => {
+        if (this.#one.get(id) === asked) this.#one.delete(id);
+      });
+    }
+    return acl;
+  }
+
+  all(): Promise<ReadonlyMap<MailboxId, Acl>> {
+    if (!this.#all) {
+      const asked = this.#store.acls();
+      this.#all = asked;
+      asked.catch(() => {
+        if (this.#all === asked) this.#all = null;
+      });
+    }
+    return this.#all;
+  }
+
+  forget(id: MailboxId): void {
+    this.#one.delete(id);
+    this.#all = null;
+  }
+}
