@@ -245,7 +245,6 @@ limits:
   smtp: { maxConnections: 5000, maxConnectionsPerIp: 5000 }
   submission: { maxConnections: 5000, maxConnectionsPerIp: 5000 }
   imap: { maxConnections: 5000, maxConnectionsPerIp: 5000 }
-  imaps: { maxConnections: 5000, maxConnectionsPerIp: 5000 }
   pop3: { maxConnections: 5000, maxConnectionsPerIp: 5000 }
 directory:
   domains: [{ name: bench.test }]
