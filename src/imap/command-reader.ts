@@ -1,11 +1,11 @@
 import type { RawMessage } from '../mail/raw-message.ts';
 import type { LineConnection } from '../net/connection.ts';
 import { ConnectionLost, LineTooLong } from '../net/errors.ts';
-import type { Announced } from './command.ts';
+import type { Announced, LiteralKind } from './command.ts';
 import { ImapBad, ImapNo } from './errors.ts';
 import type { CommandSource } from './parser.ts';
 import type { Output } from './response.ts';
-import type { Spool } from './spool.ts';
+import { MAX_IN_MEMORY, type Spool } from './spool.ts';
 
 /**
  * Reads whole commands: lines, and the literals they announce (RFC 9051 4.3, RFC 7888). Everything has a bound; what is
@@ -49,7 +49,7 @@ export interface ReadOptions {
   readonly literalTimeoutMs: number;
   readonly phase: 'before-login' | 'logged-in';
   /** Says what the announced literal is; throws the refusal. */
-  readonly accept: (source: CommandSource, announced: Announced) => Promise<'argument' | 'message'>;
+  readonly accept: (source: CommandSource, announced: Announced) => Promise<LiteralKind>;
 }
 
 export class CommandReader {
@@ -78,6 +78,7 @@ export class CommandReader {
       for (const each of discards) await each();
     };
     let size = 0;
+    let room = MAX_IN_MEMORY;
     let refusal: ImapNo | ImapBad | null = null;
     try {
       for (let literals = 0; ; literals++) {
@@ -104,7 +105,7 @@ export class CommandReader {
           return { is: 'command', source: { bytes: join(parts), spooled }, discard };
         }
         if (literals >= MAX_LITERALS) refusal = new ImapBad('The command has too many literals', size);
-        let kind: 'argument' | 'message' = 'argument';
+        let kind: LiteralKind = 'argument';
         if (!refusal) {
           try {
             kind = await options.accept({ bytes: join(parts), spooled }, announced);
@@ -128,8 +129,10 @@ export class CommandReader {
         parts.push(CRLF);
         size += 2;
         const octets = this.#octets(announced.size, options);
-        if (kind === 'message') {
-          const message = await this.#spool.keep(announced.size, octets);
+        if (kind !== 'argument') {
+          const how = kind === 'message' ? 'lines' : 'octets';
+          const message = await this.#spool.keep(announced.size, octets, how, room);
+          room = Math.max(room - announced.size, 0);
           discards.push(message.discard);
           if (message.refusal) refusal = message.refusal;
           else spooled.set(size, message.raw);

@@ -9,6 +9,7 @@ import type { ImapOptions } from './options.ts';
 import type { Parser } from './parser.ts';
 import type { Output } from './response.ts';
 import type { Selected } from './selected.ts';
+import type { Spool } from './spool.ts';
 
 /**
  * A command is a value in a file of its own. It is parsed to its end before any of it runs; the dispatcher in
@@ -53,6 +54,7 @@ export interface ImapSession {
   readonly connection: LineConnection;
   readonly log: Logger;
   readonly out: Output;
+  readonly spool: Spool;
   readonly state: State;
   /** The tag of the running command. */
   readonly tag: string;
@@ -135,7 +137,10 @@ export type LiteralPolicy = (
   session: ImapSession,
   p: Parser,
   announced: Announced,
-) => Promise<'argument' | 'message'>;
+) => Promise<LiteralKind>;
+
+/** `octets`: part of a message, or one whose line ends cannot be told yet. */
+export type LiteralKind = 'argument' | 'message' | 'octets';
 
 export interface Command extends Facts {
   prepare(p: Parser): (session: ImapSession) => Promise<Ok | undefined>;

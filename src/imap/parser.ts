@@ -63,8 +63,10 @@ export interface CommandSource {
 }
 
 export interface ParserOptions {
-  /** Quoted strings and mailbox names are UTF-8: the client enabled IMAP4rev2. */
+  /** Quoted strings and mailbox names are UTF-8: the client enabled IMAP4rev2 or UTF8=ACCEPT. */
   readonly utf8?: boolean;
+  /** `utf8-only`: no command says in which charset it is (RFC 9755 3), for all is UTF-8. */
+  readonly charsets?: 'any' | 'utf8-only';
 }
 
 /** Thrown where the bytes end right after a literal's announcement: it has not been read yet. */
@@ -92,6 +94,7 @@ export class Parser {
   /** The command came as `UID <name>`: numbers in it are UIDs. */
   uid = false;
   readonly utf8: boolean;
+  readonly charsets: 'any' | 'utf8-only';
   readonly #bytes: Buffer;
   readonly #spooled: ReadonlyMap<number, RawMessage> | undefined;
   #at = 0;
@@ -100,6 +103,7 @@ export class Parser {
     this.#bytes = source.bytes;
     this.#spooled = source.spooled;
     this.utf8 = options.utf8 ?? false;
+    this.charsets = options.charsets ?? 'any';
   }
 
   /** The offset of the next byte. */
@@ -135,6 +139,11 @@ export class Parser {
   get digitAfterNext(): boolean {
     const byte = this.#bytes[this.#at + 1] ?? 0;
     return byte >= 0x30 && byte <= 0x39;
+  }
+
+  /** The bytes from `at` up to here. */
+  textSince(at: number): string {
+    return this.#bytes.toString('latin1', at, this.#at);
   }
 
   fail(text: string, at: number = this.#at): never {

@@ -6,7 +6,17 @@ import { ConnectionLost, IdleTimeout } from '../net/errors.ts';
 import { HandshakeError } from '../net/handshake.ts';
 import type { SaslContext, SaslStep } from '../sasl/sasl.ts';
 import { type AccountStore, type Message, StoreError } from '../store/store.ts';
-import type { Announced, Command, Feature, ImapSession, ImapWorld, News, Ok, State } from './command.ts';
+import type {
+  Announced,
+  Command,
+  Feature,
+  ImapSession,
+  ImapWorld,
+  LiteralKind,
+  News,
+  Ok,
+  State,
+} from './command.ts';
 import { CommandReader, type Received } from './command-reader.ts';
 import { ImapBad, ImapNo, toImapNo } from './errors.ts';
 import { flagLines } from './flag-lines.ts';
@@ -35,6 +45,7 @@ export class Session implements ImapSession {
   readonly connection: LineConnection;
   readonly log: Logger;
   readonly out: Output;
+  readonly spool: Spool;
   readonly #commands: ReadonlyMap<string, Command>;
   readonly #reader: CommandReader;
   readonly news: Set<News> = new Set();
@@ -75,6 +86,7 @@ export class Session implements ImapSession {
     this.log = world.log.child({ sid: connection.sid });
     this.out = new Output(connection);
     this.#commands = commands;
+    this.spool = spool;
     this.#reader = new CommandReader(connection, this.out, spool);
     this.#started = world.clock.now().getTime();
     this.#strangerSince = this.#started;
@@ -425,7 +437,7 @@ export class Session implements ImapSession {
   }
 
   /** What the announced literal is: the command's own policy decides, an argument otherwise. */
-  async #accept(source: CommandSource, announced: Announced): Promise<'argument' | 'message'> {
+  async #accept(source: CommandSource, announced: Announced): Promise<LiteralKind> {
     this.#waiting = false;
     const p = this.#parser(source);
     let command: Command;

@@ -6,11 +6,14 @@ import { ImapNo } from './errors.ts';
 
 /**
  * Where a message that a client uploads waits until the store has it: small ones in memory, others in a file. Line ends
- * become CRLF on the way, for a store holds nothing else. A crash leaves files behind; the next start removes them.
+ * become CRLF on the way, for a store holds nothing else, unless more has to be known of a message before. A crash leaves
+ * files behind; the next start removes them.
  */
 
 /** Messages up to this size stay in memory. */
 const IN_MEMORY = 128 * 1024;
+/** All that one command has in memory. */
+export const MAX_IN_MEMORY: number = 1024 * 1024;
 const PREFIX = 'append-';
 /** Files of this process: those of others are left from a crash, for one process owns the directory. */
 const OURS = `${PREFIX}${process.pid}-${Math.round(performance.timeOrigin)}-`;
@@ -23,6 +26,8 @@ export interface SpooledMessage {
   readonly discard: () => Promise<void>;
 }
 
+export type Composed = Omit<SpooledMessage, 'refusal'>;
+
 export class Spool {
   readonly #directory: string;
   #ready: Promise<void> | null = null;
@@ -31,10 +36,19 @@ export class Spool {
     this.#directory = directory;
   }
 
-  /** Takes all of `octets`, whatever they are: the connection must be read to the literal's end. */
-  async keep(size: number, octets: AsyncIterable<Buffer>): Promise<SpooledMessage> {
-    const ends = new LineEnds();
-    if (size <= IN_MEMORY) {
+  /**
+   * Takes all of `octets`, whatever they are: the connection must be read to the literal's end.
+   * @param how 'octets': as they are
+   * @param room so much may stay in memory
+   */
+  async keep(
+    size: number,
+    octets: AsyncIterable<Buffer>,
+    how: 'lines' | 'octets' = 'lines',
+    room: number = IN_MEMORY,
+  ): Promise<SpooledMessage> {
+    const ends = how === 'lines' ? new LineEnds() : AS_THEY_ARE;
+    if (size <= Math.min(IN_MEMORY, room)) {
       const chunks: Buffer[] = [];
       for await (const chunk of octets) chunks.push(Buffer.from(ends.normalise(chunk)));
       return { raw: rawMessage([Buffer.concat(chunks)]), refusal: ends.refusal, discard: async () => {} };
@@ -65,11 +79,45 @@ export class Spool {
     } finally {
       await file?.close();
     }
-    const refusal =
-      failure === undefined
-        ? ends.refusal
-        : new ImapNo('No room for the message at the moment, try again later', 'UNAVAILABLE', failure);
+    const refusal = failure === undefined ? ends.refusal : noRoom(failure);
     return { raw: rawMessage([{ path, start: 0, end: written }]), refusal, discard };
+  }
+
+  /**
+   * Puts a message together of what is read elsewhere, which may fail: the reader's error is thrown. Line ends become CRLF.
+   * @param limit its size; throws ImapNo when it would be more, or holds NUL
+   */
+  async compose(
+    octets: AsyncIterable<Uint8Array>,
+    how: 'lines' | 'octets',
+    limit: number,
+  ): Promise<Composed> {
+    const ends = how === 'lines' ? new LineEnds() : AS_THEY_ARE;
+    const path = join(this.#directory, `${OURS}${randomUUID()}`);
+    const first: Buffer[] = [];
+    let size = 0;
+    let file: FileHandle | null = null;
+    const discard = (): Promise<void> => (file ? rm(path, { force: true }) : Promise.resolve());
+    try {
+      for await (const chunk of octets) {
+        const bytes = ends.normalise(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length));
+        size += bytes.length;
+        if (size > limit) throw new ImapNo(`Messages may have ${limit} octets`, 'TOOBIG');
+        if (ends.refusal) throw ends.refusal;
+        if (size <= IN_MEMORY) {
+          first.push(Buffer.from(bytes));
+          continue;
+        }
+        file ??= await unlessFull(this.#create(path));
+        await unlessFull(file.writeFile(Buffer.concat([...first.splice(0), bytes])));
+      }
+      await file?.close();
+    } catch (error) {
+      await file?.close();
+      await discard();
+      throw error;
+    }
+    return { raw: rawMessage(file ? [{ path, start: 0, end: size }] : [Buffer.concat(first)]), discard };
   }
 
   async #create(path: string): Promise<FileHandle> {
@@ -88,6 +136,20 @@ export class Spool {
     for (const name of await readdir(this.#directory))
       if (name.startsWith(PREFIX) && !name.startsWith(OURS))
         await rm(join(this.#directory, name), { force: true });
+  }
+}
+
+const AS_THEY_ARE: Pick<LineEnds, 'refusal' | 'normalise'> = { refusal: null, normalise: (chunk) => chunk };
+
+function noRoom(failure: unknown): ImapNo {
+  return new ImapNo('No room for the message at the moment, try again later', 'UNAVAILABLE', failure);
+}
+
+async function unlessFull<T>(work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    throw noRoom(error);
   }
 }
 

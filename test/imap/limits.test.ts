@@ -24,6 +24,7 @@ describe('lists', () => {
   test('capabilities come from what is loaded', () => {
     expect(loadedCapabilities()).toEqual([
       'BINARY',
+      'CATENATE',
       'CHILDREN',
       'COMPRESS=DEFLATE',
       'CONDSTORE',
@@ -45,6 +46,7 @@ describe('lists', () => {
       'METADATA',
       'METADATA-SERVER',
       'MOVE',
+      'MULTIAPPEND',
       'MULTISEARCH',
       'NAMESPACE',
       'OBJECTID',
@@ -54,6 +56,7 @@ describe('lists', () => {
       'QUOTA',
       'QUOTA=RES-MESSAGE',
       'QUOTA=RES-STORAGE',
+      'REPLACE',
       'SASL-IR',
       'SAVEDATE',
       'SEARCH=FUZZY',
@@ -68,6 +71,7 @@ describe('lists', () => {
       'UIDPLUS',
       'UNAUTHENTICATE',
       'UNSELECT',
+      'URL-PARTIAL',
       'WITHIN',
     ]);
   });

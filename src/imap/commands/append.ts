@@ -1,100 +1,84 @@
-import { type RawMessage, rawMessage } from '../../mail/raw-message.ts';
-import type { Mailbox } from '../../store/store.ts';
-import { type Announced, type Command, command, type ImapSession } from '../command.ts';
-import { ImapBad, ImapNo, noSuchDestination, toImapNo, tryCreate } from '../errors.ts';
-import { LiteralAhead, type Parser } from '../parser.ts';
-
-/** A message of this size is taken in faster than it is asked whether it may come. */
-const SMALL = 64 * 1024;
+import type { Appended, NewMessage } from '../../store/store.ts';
+import {
+  type AppendMessage,
+  announcedLiteral,
+  destination,
+  named,
+  Progress,
+  parseMessage,
+} from '../append-message.ts';
+import { prepare } from '../catenate.ts';
+import { type Command, command, type ImapSession } from '../command.ts';
+import { tryCreate } from '../errors.ts';
+import type { Parser } from '../parser.ts';
+import { formatSet } from '../sequence-set.ts';
 
 interface Arguments {
   readonly path: string;
-  readonly flags: readonly string[];
-  readonly date: number | null;
-  readonly message: RawMessage;
+  readonly messages: readonly AppendMessage[];
 }
 
-/** APPEND (RFC 9051 6.3.12), literal8 included (RFC 3516 4.4); refused before the message is sent where possible. */
+/**
+ * APPEND (RFC 9051 6.3.12), of several messages (RFC 3502), put together from others (RFC 4469, and parts of parts, RFC
+ * 5550 5.7.1), literal8 included (RFC 3516 4.4); refused before the message is sent where possible.
+ */
 export const append: Command = command({
   name: 'APPEND',
   states: ['authenticated', 'selected'],
-  capability: 'UIDPLUS',
+  capability: ['UIDPLUS', 'MULTIAPPEND', 'CATENATE', 'URL-PARTIAL'],
 
-  async literals(session, p, announced) {
-    let path: string;
-    try {
+  literals(session, p, announced) {
+    let path = '';
+    const parse = (progress: Progress): void => {
       path = p.sp().mailbox();
-    } catch (error) {
-      if (error instanceof LiteralAhead) return 'argument';
-      throw error;
-    }
-    options(p);
-    try {
-      p.message();
-    } catch (error) {
-      if (!(error instanceof LiteralAhead)) throw error;
-      await admit(session, path, announced);
-      return 'message';
-    }
-    throw new ImapBad('One message at a time', p.at);
+      parseMessages(p, progress);
+    };
+    return announcedLiteral(session, announced, parse, { path: () => path });
   },
 
   parse(p): Arguments {
-    const path = p.sp().mailbox();
-    const { flags, date } = options(p);
-    const message = p.message();
-    return { path, flags, date, message: Buffer.isBuffer(message) ? rawMessage([message]) : message };
+    return { path: p.sp().mailbox(), messages: parseMessages(p, new Progress()) };
   },
 
-  async run(session, { path, flags, date, message }) {
-    const { store, world } = session;
-    if (message.size === 0) throw new ImapNo('There is no message', 'CANNOT');
-    const internalDate = date ?? world.clock.now().getTime();
-    const { mailbox, uidValidity, uid } = await store
-      .appendTo(named(path), message, { flags, internalDate })
-      .catch((error) => {
-        throw tryCreate(error);
-      });
+  async run(session, { path, messages }) {
+    const prepared = await prepare(session, messages);
+    let stored: Stored;
+    try {
+      stored = await store(session, path, prepared.messages);
+    } catch (error) {
+      throw tryCreate(error);
+    } finally {
+      await prepared.discard();
+    }
+    const { mailbox, uidValidity, uids } = stored;
     if (session.hasSelected && session.selected.id === mailbox) await session.catchUp();
-    return { code: `APPENDUID ${uidValidity} ${uid}` };
+    return { code: `APPENDUID ${uidValidity} ${formatSet(uids)}` };
   },
 });
 
-function options(p: Parser): { flags: readonly string[]; date: number | null } {
-  p.sp();
-  let flags: readonly string[] = [];
-  let date: number | null = null;
-  if (p.isList) {
-    flags = p.flagList();
-    p.sp();
+function parseMessages(p: Parser, progress: Progress): AppendMessage[] {
+  const messages: AppendMessage[] = [];
+  do messages.push(parseMessage(p, progress));
+  while (!p.atEnd);
+  return messages;
+}
+
+interface Stored extends Pick<Appended, 'mailbox' | 'uidValidity'> {
+  readonly uids: readonly number[];
+}
+
+async function store(
+  session: ImapSession,
+  path: string,
+  messages: readonly NewMessage[],
+): Promise<Stored> {
+  const [first, second] = messages;
+  // One question to the store for one message.
+  if (first && !second) {
+    const appended = await session.store.appendTo(named(path), first.raw, first);
+    return { ...appended, uids: [appended.uid] };
   }
-  if (p.isQuoted) {
-    date = p.dateTime();
-    p.sp();
-  }
-  return { flags, date };
-}
-
-/** Refuses what is bound to fail before the client sends it (RFC 7889 3, RFC 9208 4.1.3). */
-async function admit(session: ImapSession, path: string, { size, plus }: Announced): Promise<void> {
-  const limit = session.world.settings.maxMessageSize;
-  if (size > limit) throw new ImapNo(`Messages may have ${limit} octets`, 'TOOBIG');
-  // It is here before a refusal could be, and the same is asked when it is stored.
-  if (plus && size <= SMALL) return;
-  const { id } = await destination(session, path);
-  await session.store.admit(id, size).catch((error) => {
-    throw toImapNo(error);
-  });
-}
-
-/** The mailbox a message is to go to. */
-export async function destination({ store }: ImapSession, path: string): Promise<Mailbox> {
-  const mailbox = await store.mailbox(named(path), 'known');
-  if (!mailbox?.selectable) throw noSuchDestination();
-  return mailbox;
-}
-
-/** Some clients write the hierarchy delimiter behind a name. */
-function named(path: string): string {
-  return path.replace(/\/$/, '');
+  const { id, uidValidity } = await destination(session, path);
+  const uids = (await session.store.appendAll(id, messages)).map(({ uid }) => uid);
+  return { mailbox: id, uidValidity, uids };
 }

@@ -1,10 +1,10 @@
 import type { Mailbox, Uid, UidPair } from '../../store/store.ts';
+import { destination } from '../append-message.ts';
 import { type Command, command, type ImapSession, type Ok } from '../command.ts';
 import { ImapNo, tryCreate } from '../errors.ts';
 import type { Parser } from '../parser.ts';
 import { withNotices } from '../progress.ts';
 import { formatSet, type SequenceSet } from '../sequence-set.ts';
-import { destination } from './append.ts';
 import { afterExpunge, writable } from './expunge.ts';
 
 interface Arguments {

@@ -22,6 +22,7 @@ import { getMetadata, setMetadata } from './metadata.ts';
 import { namespace } from './namespace.ts';
 import { check, noop } from './noop.ts';
 import { getQuota, getQuotaRoot } from './quota.ts';
+import { replace } from './replace.ts';
 import { search } from './search.ts';
 import { examine, select } from './select.ts';
 import { sort } from './sort.ts';
@@ -63,6 +64,7 @@ export const commands: readonly Command[] = [
   noop,
   remove,
   rename,
+  replace,
   search,
   select,
   setMetadata,
