@@ -1,4 +1,6 @@
+import type { CapabilityMask } from '../lib/capability-mask.ts';
 import type { Clock } from '../lib/clock.ts';
+import type { Language } from '../lib/language.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { LineConnection } from '../net/connection.ts';
 import type { AccountSessions } from '../net/limits.ts';
@@ -19,7 +21,10 @@ import type { Spool } from './spool.ts';
 export type State = 'not-authenticated' | 'authenticated' | 'selected';
 
 /** What a client can switch on with ENABLE (RFC 5161), or by using it (CONDSTORE, RFC 7162 3.1). */
-export type Feature = 'CONDSTORE' | 'QRESYNC' | 'IMAP4rev2' | 'METADATA' | 'METADATA-SERVER';
+export type Feature = 'CONDSTORE' | 'QRESYNC' | 'IMAP4rev2' | 'METADATA' | 'METADATA-SERVER' | 'UTF8=ACCEPT';
+
+/** `i-default` is English too, and what all begin with (RFC 5255 3.1). */
+export type Tongue = Language | 'i-default';
 
 /** What all sessions of one server share. */
 export interface ImapWorld {
@@ -36,6 +41,7 @@ export interface ImapWorld {
   allowPlaintext(ip: string): boolean;
   /** Names of all capabilities of the loaded commands, items and keys. */
   readonly capabilities: readonly string[];
+  readonly mask: CapabilityMask;
 }
 
 /** What a client is told of besides the selected mailbox, once it has asked for it. */
@@ -69,6 +75,14 @@ export interface ImapSession {
 
   /** What CAPABILITY says now. */
   capabilities(): string;
+  /** Whether this capability is among them, as far as masks go (`imap.mask`). */
+  offers(capability: string): boolean;
+  /** What ID has said of the client: vendor, name and version. */
+  client: string | null;
+  /** Of the texts for people (RFC 5255 3). */
+  readonly language: Tongue;
+  /** From now on. */
+  speak(tongue: Tongue): void;
   enable(feature: Feature): void;
   /** Told after each command and while it idles; all are stopped when the session ends. */
   readonly news: Set<News>;
@@ -133,11 +147,7 @@ export interface Announced {
 }
 
 /** Says what to do with a literal that the bytes so far announce. Throws ImapNo or ImapBad to refuse it unread. */
-export type LiteralPolicy = (
-  session: ImapSession,
-  p: Parser,
-  announced: Announced,
-) => Promise<LiteralKind>;
+export type LiteralPolicy = (session: ImapSession, p: Parser, announced: Announced) => Promise<LiteralKind>;
 
 /** `octets`: part of a message, or one whose line ends cannot be told yet. */
 export type LiteralKind = 'argument' | 'message' | 'octets';

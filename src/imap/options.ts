@@ -1,5 +1,8 @@
 import { z } from 'zod';
-import { duration, size } from '../lib/options.ts';
+import type { MaskRule } from '../lib/capability-mask.ts';
+import type { Language } from '../lib/language.ts';
+import { duration, network, size } from '../lib/options.ts';
+import { isMaskable } from './maskable.ts';
 
 /** The settings of the IMAP server: `imap:` in the configuration. Durations in milliseconds, sizes in bytes. */
 export interface ImapOptions {
@@ -12,6 +15,8 @@ export interface ImapOptions {
   readonly maxAuthFailures: number;
   readonly maxSessionsPerAccount: number;
   readonly adminContact: string | null;
+  readonly language: Language;
+  readonly mask: readonly MaskRule[];
 }
 
 /** RFC 9051 5.4: an autologout timer after authentication is at least 30 minutes. */
@@ -50,5 +55,32 @@ export const imapOptions: z.ZodType<ImapOptions, object> = z.strictObject({
     .default(null)
     .describe(
       'How users reach the administrator (METADATA, /shared/admin), such as mailto:postmaster@example.org.',
+    ),
+  language: z
+    .enum(['en', 'fr'])
+    .default('en')
+    .describe(
+      'The language of a client that asks for the preferred one (LANGUAGE default); without LANGUAGE it is English.',
+    ),
+  mask: z
+    .array(
+      z.strictObject({
+        account: z.string().min(1).optional().describe('An account, or *@domain for all of a domain.'),
+        client: z
+          .string()
+          .min(1)
+          .optional()
+          .describe('Part of the vendor, name and version that the client gives with ID, in any case.'),
+        address: network().optional().describe('A network that the client is in.'),
+        hide: z
+          .array(z.string().refine(isMaskable, { error: ({ input }) => `${input} is no capability of ours` }))
+          .min(1)
+          .describe('Capabilities that are not announced, such as NOTIFY or AUTH=LOGIN.'),
+      }),
+    )
+    .default([])
+    .describe(
+      'Capabilities that are not announced to programs which cannot live with them; a rule holds where all that it ' +
+        'names is so. Commands go on working. Without UTF8=ACCEPT, APPEND takes 8-bit headers from everybody.',
     ),
 });

@@ -19,6 +19,8 @@ export class Output {
   #bytes = 0;
   /** Since when nobody else had a turn. */
   #since = 0;
+  /** Puts the texts of status responses into the client's language; null is ours. */
+  translate: ((response: string) => string) | null = null;
 
   constructor(connection: LineConnection) {
     this.#connection = connection;
@@ -41,7 +43,7 @@ export class Output {
 
   /** Adds one untagged response. */
   untagged(text: string): void {
-    this.#pending += `* ${text}\r\n`;
+    this.#pending += `* ${this.translate === null ? text : this.translate(text)}\r\n`;
   }
 
   /** Adds a chunk of a literal. Resolves when there is room for more. */

@@ -36,7 +36,10 @@ export function parseSearchProgram(p: Parser): SearchProgram {
 
 /** `charset key key …`, as SORT and THREAD have it (RFC 5256 5). */
 export function parseCharsetAndProgram(p: Parser): SearchProgram {
+  const { at } = p;
   const charset = p.astring().toString('latin1');
+  if (p.charsets === 'utf8-only' && !/^utf-8$/i.test(charset))
+    p.fail('After ENABLE UTF8=ACCEPT the charset is UTF-8', at);
   p.sp();
   return parseProgram(p, charset);
 }
@@ -120,6 +123,8 @@ function parseKeys(p: Parser, context: SearchContext): Criterion {
 
 function parseCharset(p: Parser): string {
   if (!p.isWord('CHARSET')) return 'utf-8';
+  // RFC 6855 3, RFC 9755 3: even where it is UTF-8 that is named.
+  if (p.charsets === 'utf8-only') p.fail('After ENABLE UTF8=ACCEPT no charset is named');
   p.take('CHARSET').sp();
   const charset = p.astring().toString('latin1');
   p.sp();

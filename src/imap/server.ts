@@ -1,3 +1,4 @@
+import { CapabilityMask } from '../lib/capability-mask.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { LineConnection } from '../net/connection.ts';
@@ -50,6 +51,7 @@ export function createImapServer(options: ImapServerOptions): ImapServer {
     accountSessions: options.accountSessions ?? new AccountSessions(),
     flagText: new FlagText(),
     capabilities: loadedCapabilities(),
+    mask: new CapabilityMask(options.settings.mask),
   };
   const table: ReadonlyMap<string, Command> = new Map(commands.map((command) => [command.name, command]));
   const spool = new Spool(spoolDirectory);

@@ -16,10 +16,13 @@ import type {
   News,
   Ok,
   State,
+  Tongue,
 } from './command.ts';
 import { CommandReader, type Received } from './command-reader.ts';
 import { ImapBad, ImapNo, toImapNo } from './errors.ts';
 import { flagLines } from './flag-lines.ts';
+import { responseIn, textIn } from './languages.ts';
+import { maskName } from './maskable.ts';
 import { type CommandSource, LiteralAhead, Parser } from './parser.ts';
 import { Output } from './response.ts';
 import type { Selected } from './selected.ts';
@@ -51,6 +54,8 @@ export class Session implements ImapSession {
   readonly news: Set<News> = new Set();
   readonly #enabled = new Set<Feature>();
   readonly #started: number;
+  client: string | null = null;
+  #language: Tongue = 'i-default';
   /** Since when it is open without a login. */
   #strangerSince: number;
   #tag = '*';
@@ -120,7 +125,18 @@ export class Session implements ImapSession {
   }
 
   get names(): 'utf7' | 'utf8' {
-    return this.#enabled.has('IMAP4rev2') ? 'utf8' : 'utf7';
+    return this.#enabled.has('IMAP4rev2') || this.#enabled.has('UTF8=ACCEPT') ? 'utf8' : 'utf7';
+  }
+
+  get language(): Tongue {
+    return this.#language;
+  }
+
+  speak(tongue: Tongue): void {
+    this.#language = tongue;
+    // RFC 5255 3.1: i-default is the English that all begin with.
+    const spoken = tongue === 'i-default' ? 'en' : tongue;
+    this.out.translate = spoken === 'en' ? null : (response) => responseIn(spoken, response);
   }
 
   get plaintextAllowed(): boolean {
@@ -153,14 +169,27 @@ export class Session implements ImapSession {
   capabilities(): string {
     const { compressed } = this.connection;
     const loaded = this.world.capabilities.filter((name) => !compressed || !NOT_COMPRESSED.has(name));
-    const words = ['IMAP4rev1', ...loaded];
-    words.push(`APPENDLIMIT=${this.world.settings.maxMessageSize}`);
-    if (this.#store) return words.join(' ');
-    if (!this.connection.tls) words.push('STARTTLS');
-    if (!this.plaintextAllowed) words.push('LOGINDISABLED');
-    for (const mechanism of this.world.sasl.mechanisms(this.plaintextAllowed, this.connection.tls))
-      words.push(`AUTH=${mechanism.name}`);
-    return words.join(' ');
+    const words = [...loaded, `APPENDLIMIT=${this.world.settings.maxMessageSize}`];
+    if (!this.#store) {
+      if (!this.connection.tls) words.push('STARTTLS');
+      if (!this.plaintextAllowed) words.push('LOGINDISABLED');
+      for (const mechanism of this.world.sasl.mechanisms(this.plaintextAllowed, this.connection.tls))
+        words.push(`AUTH=${mechanism.name}`);
+    }
+    const hidden = this.#hidden();
+    return ['IMAP4rev1', ...words.filter((word) => !hidden.has(maskName(word)))].join(' ');
+  }
+
+  offers(capability: string): boolean {
+    return !this.#hidden().has(maskName(capability));
+  }
+
+  #hidden(): ReadonlySet<string> {
+    return this.world.mask.hiddenFrom({
+      account: this.#account?.id ?? null,
+      client: this.client,
+      ip: this.connection.peer.ip,
+    });
   }
 
   enable(feature: Feature): void {
@@ -236,6 +265,7 @@ export class Session implements ImapSession {
     for (const news of this.news) news.stop();
     this.news.clear();
     this.#enabled.clear();
+    this.speak('i-default');
     this.#lastFlags = null;
     this.#leaveAccount?.();
     this.#leaveAccount = undefined;
@@ -406,14 +436,14 @@ export class Session implements ImapSession {
     if (code === undefined && command.expunges === 'held' && !uid && this.#enabled.has('QRESYNC'))
       if (this.#selected?.hasPendingExpunges) code = `HIGHESTMODSEQ ${this.#selected.settledModSeq}`;
     const text = ok?.text ?? `${name} completed`;
-    this.out.add(`${this.#tag} OK ${code === undefined ? '' : `[${code}] `}${text}\r\n`);
+    this.#say(`OK ${code === undefined ? '' : `[${code}] `}`, text);
   }
 
   #answerError(error: unknown, name: string): void {
     if (error instanceof ImapBad) {
       const where = error.at === undefined ? '' : ` (byte ${error.at + 1})`;
       const code = error.code === undefined ? '' : `[${error.code}] `;
-      this.out.add(`${this.#tag} BAD ${code}${error.message}${where}\r\n`);
+      this.#say(`BAD ${code}`, error.message, where);
       this.#countError();
       return;
     }
@@ -422,7 +452,13 @@ export class Session implements ImapSession {
     else if (no.cause !== undefined && !(no.cause instanceof StoreError))
       this.log.warn({ err: no.cause, command: name }, 'imap command refused');
     else this.log.debug({ command: name, code: no.code }, 'imap command refused');
-    this.out.add(`${this.#tag} NO ${no.code === undefined ? '' : `[${no.code}] `}${no.message}\r\n`);
+    this.#say(`NO ${no.code === undefined ? '' : `[${no.code}] `}`, no.message);
+  }
+
+  /** A tagged answer, its text in the client's language; `after` follows the text as it is. */
+  #say(status: string, text: string, after = ''): void {
+    const said = this.#language === 'fr' ? textIn('fr', text) : text;
+    this.out.add(`${this.#tag} ${status}${said}${after}\r\n`);
   }
 
   #countError(): void {
@@ -453,7 +489,10 @@ export class Session implements ImapSession {
   }
 
   #parser(source: CommandSource): Parser {
-    return new Parser(source, { utf8: this.names === 'utf8' });
+    return new Parser(source, {
+      utf8: this.names === 'utf8',
+      charsets: this.#enabled.has('UTF8=ACCEPT') ? 'utf8-only' : 'any',
+    });
   }
 
   async #tellExpunged(selected: Selected): Promise<void> {

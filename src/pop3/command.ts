@@ -1,7 +1,7 @@
+import type { Language } from '../lib/language.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { LineConnection } from '../net/connection.ts';
 import type { Sasl, SaslContext, SaslStep } from '../sasl/sasl.ts';
-import type { Language } from './languages.ts';
 import type { Maildrop } from './maildrop.ts';
 import type { Pop3Options } from './options.ts';
 
@@ -23,6 +23,11 @@ export interface Pop3Session {
   user: string | null;
   /** Set by LANG. */
   language: Language;
+  /** Set by UTF8 (RFC 6856 2.1). */
+  mode: 'ascii' | 'utf8';
+
+  /** Whether CAPA says this, as far as masks go (`pop3.mask`). */
+  offers(capability: string): boolean;
 
   saslContext(): SaslContext;
   /** A text for people in the client's language, as the bytes of its UTF-8 (RFC 6856 3.2). */

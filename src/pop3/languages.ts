@@ -1,86 +1,66 @@
-/**
- * What people may get to read, in the languages of LANG (RFC 6856 3). English is what the code says; the others are
- * looked up here by the English text, so a text without a translation is English and never missing.
- */
-export type Language = 'en' | 'fr';
+import { type Catalogue, inLanguage, type Language } from '../lib/language.ts';
 
-/** Each in its own language, for the list. */
-export const LANGUAGES: Readonly<Record<Language, string>> = { en: 'English', fr: 'Français' };
-
-const FRENCH: ReadonlyMap<string, string> = new Map([
-  ['APOP is not offered here', 'APOP n’est pas proposé ici'],
-  ['USER comes first', 'USER vient d’abord'],
-  ['a message number is missing', 'il manque un numéro de message'],
-  ['a name and a digest are expected', 'un nom et une empreinte sont attendus'],
-  ['a name is missing', 'il manque un nom'],
-  ['a number of lines is missing', 'il manque un nombre de lignes'],
-  ['a password is missing', 'il manque un mot de passe'],
-  ['an argument is missing', 'il manque un argument'],
-  ['an empty response was expected', 'une réponse vide était attendue'],
-  ['another session has the maildrop', 'une autre session occupe la boîte'],
-  ['authentication cancelled', 'authentification annulée'],
-  ['authentication is not possible at the moment', 'l’authentification est impossible pour le moment'],
-  ['begin TLS', 'commencez TLS'],
-  ['bye', 'au revoir'],
-  ['capability list follows', 'la liste des capacités suit'],
-  ['internal error, try again later', 'erreur interne, réessayez plus tard'],
-  ['language listing follows', 'la liste des langues suit'],
-  ['line too long', 'ligne trop longue'],
-  ['log in first', 'identifiez-vous d’abord'],
-  ['mechanisms follow', 'les mécanismes suivent'],
-  ['no such language', 'langue inconnue'],
-  ['no such mechanism', 'mécanisme inconnu'],
-  ['no such message', 'message inconnu'],
-  ['not after login', 'pas après l’identification'],
-  ['not without encryption: use STLS first', 'pas sans chiffrement : utilisez d’abord STLS'],
-  ['send the password', 'envoyez le mot de passe'],
-  ['still here', 'toujours là'],
-  [
-    'that message is gone, another session has removed it',
-    'ce message n’est plus là, une autre session l’a supprimé',
+/** The French of all texts that people may get to read (LANG, RFC 6856 3). A new text has its line here. */
+const FRENCH: Catalogue = {
+  texts: new Map([
+    ['APOP is not offered here', 'APOP n’est pas proposé ici'],
+    ['USER comes first', 'USER vient d’abord'],
+    ['a message number is missing', 'il manque un numéro de message'],
+    ['a name and a digest are expected', 'un nom et une empreinte sont attendus'],
+    ['a name is missing', 'il manque un nom'],
+    ['a number of lines is missing', 'il manque un nombre de lignes'],
+    ['a password is missing', 'il manque un mot de passe'],
+    ['an argument is missing', 'il manque un argument'],
+    ['an empty response was expected', 'une réponse vide était attendue'],
+    ['another session has the maildrop', 'une autre session occupe la boîte'],
+    ['authentication cancelled', 'authentification annulée'],
+    ['authentication is not possible at the moment', 'l’authentification est impossible pour le moment'],
+    ['begin TLS', 'commencez TLS'],
+    ['bye', 'au revoir'],
+    ['capability list follows', 'la liste des capacités suit'],
+    ['internal error, try again later', 'erreur interne, réessayez plus tard'],
+    ['language listing follows', 'la liste des langues suit'],
+    ['line too long', 'ligne trop longue'],
+    ['log in first', 'identifiez-vous d’abord'],
+    ['mechanisms follow', 'les mécanismes suivent'],
+    ['no such language', 'langue inconnue'],
+    ['no such mechanism', 'mécanisme inconnu'],
+    ['no such message', 'message inconnu'],
+    ['not after login', 'pas après l’identification'],
+    ['not without encryption: use STLS first', 'pas sans chiffrement : utilisez d’abord STLS'],
+    ['send the password', 'envoyez le mot de passe'],
+    ['still here', 'toujours là'],
+    [
+      'that message is gone, another session has removed it',
+      'ce message n’est plus là, une autre session l’a supprimé',
+    ],
+    ['the authentication exchange is malformed', 'l’échange d’authentification est mal formé'],
+    ['the client is gone', 'le client est parti'],
+    ['the connection is encrypted already', 'la connexion est déjà chiffrée'],
+    ['the exchange does not end', 'l’échange ne finit pas'],
+    ['the maildrop cannot be used at the moment', 'la boîte est inutilisable pour le moment'],
+    ['the maildrop cannot be used', 'la boîte est inutilisable'],
+    ['this command has no arguments', 'cette commande n’a pas d’arguments'],
+    ['this is not UTF-8', 'ce n’est pas de l’UTF-8'],
+    ['this is not base64', 'ce n’est pas du base64'],
+    ['this language from now on', 'cette langue désormais'],
+    ['too many arguments', 'trop d’arguments'],
+    ['too many errors', 'trop d’erreurs'],
+    ['too many failed logins, try again later', 'trop d’identifications manquées, réessayez plus tard'],
+    ['top of message follows', 'le début du message suit'],
+    ['unknown command', 'commande inconnue'],
+    ['wrong name or password', 'nom ou mot de passe erroné'],
+  ]),
+  // Anchored, so that data such as a STAT's never matches.
+  forms: [
+    [/^(\d+) messages \((\d+) octets\)$/, '$1 messages ($2 octets)'],
+    [/^message (\d+) is marked as deleted$/, 'le message $1 est marqué comme supprimé'],
+    [/^message (\d+) marked as deleted$/, 'message $1 marqué comme supprimé'],
+    [/^log in once in (\d+) seconds only$/, 'une identification toutes les $1 secondes au plus'],
   ],
-  ['the authentication exchange is malformed', 'l’échange d’authentification est mal formé'],
-  ['the client is gone', 'le client est parti'],
-  ['the connection is encrypted already', 'la connexion est déjà chiffrée'],
-  ['the exchange does not end', 'l’échange ne finit pas'],
-  ['the maildrop cannot be used at the moment', 'la boîte est inutilisable pour le moment'],
-  ['the maildrop cannot be used', 'la boîte est inutilisable'],
-  ['this command has no arguments', 'cette commande n’a pas d’arguments'],
-  ['this is not UTF-8', 'ce n’est pas de l’UTF-8'],
-  ['this is not base64', 'ce n’est pas du base64'],
-  ['this language from now on', 'cette langue désormais'],
-  ['too many arguments', 'trop d’arguments'],
-  ['too many errors', 'trop d’erreurs'],
-  ['too many failed logins, try again later', 'trop d’identifications manquées, réessayez plus tard'],
-  ['top of message follows', 'le début du message suit'],
-  ['unknown command', 'commande inconnue'],
-  ['wrong name or password', 'nom ou mot de passe erroné'],
-]);
-
-/** Texts with numbers in them; anchored, so that data such as a STAT's never matches. */
-const FRENCH_FORMS: readonly (readonly [RegExp, string])[] = [
-  [/^(\d+) messages \((\d+) octets\)$/, '$1 messages ($2 octets)'],
-  [/^message (\d+) is marked as deleted$/, 'le message $1 est marqué comme supprimé'],
-  [/^message (\d+) marked as deleted$/, 'message $1 marqué comme supprimé'],
-  [/^log in once in (\d+) seconds only$/, 'une identification toutes les $1 secondes au plus'],
-];
+};
 
 /** The English text in that language. */
-export function inLanguage(language: Language, text: string): string {
-  if (language === 'en') return text;
-  const whole = FRENCH.get(text);
-  if (whole !== undefined) return whole;
-  for (const [form, french] of FRENCH_FORMS) if (form.test(text)) return text.replace(form, french);
-  return text;
-}
-
-/** The best language for a range, as by lookup (RFC 4647 3.4): `fr-CA` gets `fr`, `*` the preferred one. */
-export function languageFor(range: string): Language | undefined {
-  if (range === '*') return 'en';
-  const parts = range.toLowerCase().split('-');
-  for (; parts.length > 0; parts.pop()) {
-    const tag = parts.join('-');
-    if (tag === 'en' || tag === 'fr') return tag;
-  }
-  return undefined;
+export function textIn(language: Language, text: string): string {
+  return inLanguage(language, text, FRENCH);
 }

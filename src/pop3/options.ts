@@ -1,5 +1,7 @@
 import { z } from 'zod';
-import { duration } from '../lib/options.ts';
+import type { MaskRule } from '../lib/capability-mask.ts';
+import type { Language } from '../lib/language.ts';
+import { duration, network } from '../lib/options.ts';
 import { StoreError } from '../store/store.ts';
 import { uidlFormatOf } from './uidl.ts';
 
@@ -13,7 +15,26 @@ export interface Pop3Options {
   readonly loginDelay: number;
   readonly maxErrors: number;
   readonly maxAuthFailures: number;
+  readonly language: Language;
+  readonly mask: readonly Omit<MaskRule, 'client'>[];
 }
+
+/** All that CAPA can say (RFC 2449 6, and what commands/ declare). */
+const CAPABILITIES: ReadonlySet<string> = new Set([
+  'AUTH-RESP-CODE',
+  'EXPIRE',
+  'IMPLEMENTATION',
+  'LANG',
+  'LOGIN-DELAY',
+  'PIPELINING',
+  'RESP-CODES',
+  'SASL',
+  'STLS',
+  'TOP',
+  'UIDL',
+  'USER',
+  'UTF8',
+]);
 
 /** RFC 1939 3: an autologout timer is at least 10 minutes. */
 const MIN_IDLE = 10 * 60_000;
@@ -63,4 +84,30 @@ export const pop3Options: z.ZodType<Pop3Options, object> = z.strictObject({
     ),
   maxErrors: z.int().min(1).default(20).describe('Wrong commands in a row before the session is ended.'),
   maxAuthFailures: z.int().min(1).default(10).describe('Failed logins in one session before it is ended.'),
+  language: z
+    .enum(['en', 'fr'])
+    .default('en')
+    .describe(
+      'The language of a client that asks for the preferred one (LANG *); without LANG it is English.',
+    ),
+  mask: z
+    .array(
+      z.strictObject({
+        account: z.string().min(1).optional().describe('An account, or *@domain for all of a domain.'),
+        address: network().optional().describe('A network that the client is in.'),
+        hide: z
+          .array(
+            z.string().refine((name) => CAPABILITIES.has(name.toUpperCase()), {
+              error: ({ input }) => `${input} is no capability of ours`,
+            }),
+          )
+          .min(1)
+          .describe('Tags that CAPA leaves out, such as UTF8 or PIPELINING.'),
+      }),
+    )
+    .default([])
+    .describe(
+      'Capabilities that are not announced to programs which cannot live with them; a rule holds where all that it ' +
+        'names is so. Commands go on working. Without UTF8, messages with 8-bit headers are sent as they are.',
+    ),
 });

@@ -1,3 +1,4 @@
+import { CapabilityMask } from '../lib/capability-mask.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { LineConnection } from '../net/connection.ts';
@@ -38,7 +39,11 @@ export interface Pop3Server {
 export const POP3_REFUSAL = '-ERR [SYS/TEMP] too many connections, try again later\r\n';
 
 export function createPop3Server(options: Pop3ServerOptions): Pop3Server {
-  const world = { ...options, locks: options.locks ?? new MaildropLocks() };
+  const world = {
+    ...options,
+    locks: options.locks ?? new MaildropLocks(),
+    mask: new CapabilityMask(options.settings.mask),
+  };
   const sessions = new Map<Session, Promise<void>>();
   let stopping = false;
 

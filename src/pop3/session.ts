@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import type { AccountId } from '../directory/directory.ts';
+import type { CapabilityMask } from '../lib/capability-mask.ts';
 import type { Clock } from '../lib/clock.ts';
+import type { Language } from '../lib/language.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { LineConnection } from '../net/connection.ts';
 import { ConnectionLost, IdleTimeout, LineTooLong } from '../net/errors.ts';
@@ -10,7 +12,7 @@ import type { MailStore } from '../store/store.ts';
 import type { Command, Pop3Session, Reply } from './command.ts';
 import { commands } from './commands/index.ts';
 import { Pop3Error, Pop3SyntaxError, refusal } from './errors.ts';
-import { inLanguage, type Language } from './languages.ts';
+import { textIn } from './languages.ts';
 import type { MaildropLocks } from './locks.ts';
 import { Maildrop } from './maildrop.ts';
 import type { Pop3Options } from './options.ts';
@@ -30,6 +32,7 @@ export interface Pop3World {
   readonly log: Logger;
   readonly settings: Pop3Options;
   readonly locks: MaildropLocks;
+  readonly mask: CapabilityMask;
   allowPlaintext(ip: string): boolean;
 }
 
@@ -41,6 +44,7 @@ export class Session implements Pop3Session {
   readonly timestamp: string | null;
   user: string | null = null;
   language: Language = 'en';
+  mode: 'ascii' | 'utf8' = 'ascii';
   readonly #world: Pop3World;
   #account: AccountId | null = null;
   #maildrop: Maildrop | null = null;
@@ -112,9 +116,14 @@ export class Session implements Pop3Session {
     if (this.language === 'en') return text;
     const end = text.indexOf('\r\n');
     const first = end < 0 ? text : text.slice(0, end);
-    const said = inLanguage(this.language, first);
+    const said = textIn(this.language, first);
     // Only what was translated: the rest is bytes already.
     return said === first ? text : Buffer.from(said).toString('latin1') + text.slice(first.length);
+  }
+
+  offers(capability: string): boolean {
+    const { ip } = this.connection.peer;
+    return !this.#world.mask.hiddenFrom({ account: this.#account, client: null, ip }).has(capability);
   }
 
   saslContext(): SaslContext {

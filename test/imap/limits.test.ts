@@ -39,6 +39,7 @@ describe('lists', () => {
       'IDLE',
       'IMAP4rev2',
       'INPROGRESS',
+      'LANGUAGE',
       'LIST-EXTENDED',
       'LIST-METADATA',
       'LIST-STATUS',

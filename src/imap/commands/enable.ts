@@ -1,4 +1,5 @@
 import { type Command, command, type Feature } from '../command.ts';
+import { ImapBad } from '../errors.ts';
 import { MetadataNews } from '../metadata-news.ts';
 
 /** What ENABLE turns on here. */
@@ -8,6 +9,7 @@ const FEATURES: ReadonlyMap<string, Feature> = new Map([
   ['IMAP4REV2', 'IMAP4rev2'],
   ['METADATA', 'METADATA'],
   ['METADATA-SERVER', 'METADATA-SERVER'],
+  ['UTF8=ACCEPT', 'UTF8=ACCEPT'],
 ]);
 
 /** ENABLE (RFC 5161, RFC 9051 6.3.1). Unknown names are ignored. */
@@ -24,6 +26,9 @@ export const enable: Command = command({
   },
 
   async run(session, names) {
+    // RFC 6855 3: what names and searches mean shall not change under a mailbox that is open.
+    if (session.hasSelected && names.includes('UTF8=ACCEPT') && !session.enabled.has('UTF8=ACCEPT'))
+      throw new ImapBad('UTF8=ACCEPT is enabled before a mailbox is selected');
     const enabled: string[] = [];
     let metadata = false;
     for (const name of new Set(names)) {

@@ -21,12 +21,25 @@ export const id: Command = command({
     return Object.fromEntries(pairs);
   },
 
-  async run({ out, log, world }, client) {
+  async run(session, client) {
+    const { out, log, world } = session;
     log.debug({ client }, 'imap client');
     out.untagged(`ID ("name" "Facteur" "version" ${string(world.version)})`);
+    const before = session.capabilities();
+    session.client = describe(client);
+    const now = session.capabilities();
+    // Who has asked already does not ask again.
+    if (now !== before) out.untagged(`CAPABILITY ${now}`);
     return undefined;
   },
 });
+
+/** What `imap.mask` compares with. */
+function describe(client: Readonly<Record<string, string | null>>): string | null {
+  const fields = new Map(Object.entries(client).map(([name, value]) => [name.toLowerCase(), value]));
+  const words = ['vendor', 'name', 'version'].flatMap((name) => fields.get(name) ?? []);
+  return words.length === 0 ? null : words.join(' ');
+}
 
 function pair(p: Parser): [string, string | null] {
   const name = p.string().toString();

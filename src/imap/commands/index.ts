@@ -14,6 +14,7 @@ import { expunge } from './expunge.ts';
 import { fetch } from './fetch.ts';
 import { id } from './id.ts';
 import { idle } from './idle.ts';
+import { language } from './language.ts';
 import { list } from './list.ts';
 import { login } from './login.ts';
 import { logout } from './logout.ts';
@@ -55,6 +56,7 @@ export const commands: readonly Command[] = [
   getQuotaRoot,
   id,
   idle,
+  language,
   list,
   login,
   logout,

@@ -1,4 +1,4 @@
-import { type Command, command, nothing } from '../command.ts';
+import { type Command, command, type ImapSession, nothing } from '../command.ts';
 
 /** NAMESPACE (RFC 9051 6.3.10): one's own mail and nothing else. */
 export const namespace: Command = command({
@@ -6,8 +6,13 @@ export const namespace: Command = command({
   states: ['authenticated', 'selected'],
   capability: 'NAMESPACE',
   parse: nothing,
-  async run({ out }) {
-    out.untagged('NAMESPACE (("" "/")) NIL NIL');
+  async run(session) {
+    await tellNamespaces(session);
     return undefined;
   },
 });
+
+/** The NAMESPACE response, which LANGUAGE gives too (RFC 5255 3.4). */
+export async function tellNamespaces({ out }: ImapSession): Promise<void> {
+  out.untagged('NAMESPACE (("" "/")) NIL NIL');
+}

@@ -6,8 +6,15 @@ export const starttls: Command = command({
   name: 'STARTTLS',
   states: ['not-authenticated'],
   parse: nothing,
-  async run({ connection }) {
+  async run(session) {
+    const { connection } = session;
     if (connection.tls) throw new ImapBad('TLS is active already');
-    return { text: 'Begin TLS now', afterwards: () => connection.startTls() };
+    const afterwards = async (): Promise<void> => {
+      await connection.startTls();
+      // What was said in the clear may be somebody else's words (RFC 5255 3.1, 7).
+      session.speak('i-default');
+      session.client = null;
+    };
+    return { text: 'Begin TLS now', afterwards };
   },
 });

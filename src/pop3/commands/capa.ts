@@ -27,7 +27,8 @@ export function capa(commands: readonly Command[]): Command {
         ...announced(commands, session),
         `IMPLEMENTATION Facteur ${session.version}`,
       ];
-      return `capability list follows\r\n${lines.map((line) => `${line}\r\n`).join('')}.`;
+      const shown = lines.filter((line) => session.offers(line.split(' ')[0] ?? ''));
+      return `capability list follows\r\n${shown.map((line) => `${line}\r\n`).join('')}.`;
     },
   };
 }
