@@ -35,12 +35,16 @@ export async function mailboxesOf(
   const subscribed = new Set(
     filters.some(({ of }) => of === 'subscribed') ? await store.subscriptions() : [],
   );
-  const tests = filters.map((filter) => testOf(filter, subscribed));
+  const tests = filters.map((filter) => mailboxTest(filter, subscribed));
   const mailboxes = await store.mailboxes();
   return mailboxes.filter(({ selectable, path }) => selectable && tests.some((matches) => matches(path)));
 }
 
-function testOf(filter: MailboxFilter, subscribed: ReadonlySet<string>): (path: string) => boolean {
+/** Whether a filter means a mailbox of this name; `selected` means none. */
+export function mailboxTest(
+  filter: MailboxFilter,
+  subscribed: ReadonlySet<string>,
+): (path: string) => boolean {
   switch (filter.of) {
     case 'selected':
       return () => false;

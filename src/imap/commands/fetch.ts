@@ -42,8 +42,40 @@ const MACROS: ReadonlyMap<string, readonly string[]> = new Map([
 
 interface Wanted {
   readonly name: string;
+  /** As the client wrote it, in upper case. */
+  readonly text: string;
   readonly attribute: FetchAttribute;
   readonly condstore: boolean;
+}
+
+/** Items that are fetched of messages without being asked for each time: NOTIFY, UPDATE (RFC 5465 5.2, 7). */
+export type FetchWish = readonly Wanted[];
+
+/** `(fetch-att …)` */
+export function parseFetchWish(p: Parser): FetchWish {
+  const at = p.at;
+  const items = p.list(item);
+  if (items.length > MAX_ITEMS) p.fail('Too many items', at);
+  return items;
+}
+
+/** Both, each item once. */
+export function joinWishes(one: FetchWish, other: FetchWish): FetchWish {
+  const texts = new Set(one.map(({ text }) => text));
+  return [...one, ...other.filter(({ text }) => !texts.has(text))];
+}
+
+/** Tells these messages of the view, as far as they are still there. */
+export async function tellFetched(
+  session: ImapSession,
+  items: FetchWish,
+  uids: readonly Uid[],
+): Promise<void> {
+  const printer = new Printer(session, { items });
+  for (let at = 0; at < uids.length; at += BATCH) {
+    const ranges = uids.slice(at, at + BATCH).map((uid) => ({ first: uid, last: uid }));
+    for await (const batch of session.store.messages(session.selected.id, ranges)) await printer.print(batch);
+  }
 }
 
 interface Arguments {
@@ -140,7 +172,10 @@ function item(p: Parser): Wanted {
 function named(name: string, p: Parser): Wanted {
   const found = ITEMS.get(name);
   if (!found) return p.fail('No such item');
-  return { name, attribute: found.parse(p), condstore: found.condstore === true };
+  const { at } = p;
+  const attribute = found.parse(p);
+  const text = `${name}${p.textSince(at)}`.toUpperCase();
+  return { name, text, attribute, condstore: found.condstore === true };
 }
 
 function count({ selected }: ImapSession, ranges: readonly UidRange[]): number {
@@ -194,7 +229,7 @@ class Printer {
   /** The sequence number of the message before. */
   #sequence = 0;
 
-  constructor(session: ImapSession, args: Arguments) {
+  constructor(session: ImapSession, args: Pick<Arguments, 'items'>) {
     this.#session = session;
     this.#mailbox = { store: session.store, id: session.selected.id };
     this.#attributes = args.items.map((wanted) => wanted.attribute);
