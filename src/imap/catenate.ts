@@ -9,6 +9,7 @@ import { ImapNo } from './errors.ts';
 import { type PartialRange, type SectionText, sectionSpan } from './fetch/section.ts';
 import { FetchedMessage } from './fetched-message.ts';
 import { parseMessageUrl, urlInCode } from './imap-url.ts';
+import { refuseUtf8Header } from './utf8-header.ts';
 
 /**
  * Makes of what APPEND and REPLACE were given the message that the store takes: puts texts and the octets of other
@@ -27,7 +28,7 @@ export interface Prepared {
   discard(): Promise<void>;
 }
 
-/** Throws ImapNo: BADURL, TOOBIG, UNKNOWN-CTE. */
+/** Throws ImapNo: BADURL, TOOBIG, UNKNOWN-CTE, CANNOT (utf8-header.ts). */
 export async function prepare(session: ImapSession, given: readonly AppendMessage[]): Promise<Prepared> {
   const now = session.world.clock.now().getTime();
   const discards: (() => Promise<void>)[] = [];
@@ -42,6 +43,7 @@ export async function prepare(session: ImapSession, given: readonly AppendMessag
     for (const [at, { flags, date, data }] of given.entries()) {
       const raw = await rawOf(session, data, sources[at] ?? [], discards);
       if (raw.size === 0) throw nothingThere();
+      await refuseUtf8Header(session, raw);
       messages.push({ raw, flags, internalDate: date ?? now });
     }
     return { messages, discard };

@@ -1,3 +1,4 @@
+import { isAscii } from 'node:buffer';
 import type { RawMessage } from '../mail/raw-message.ts';
 import type { ImapSession } from './command.ts';
 import { ImapNo } from './errors.ts';
@@ -20,6 +21,8 @@ export async function refuseUtf8Header(session: ImapSession, message: RawMessage
 
 /** Whether there is an octet beyond ASCII before the first empty line. */
 export async function hasEightBitHeader(message: RawMessage): Promise<boolean> {
+  // Most messages are ASCII, or in memory, or both.
+  if (message.pieces.every((piece) => piece instanceof Uint8Array && isAscii(piece))) return false;
   /** The end of what came before, in which the empty line may begin. */
   let tail = '';
   for await (const bytes of message.read({ start: 0, end: Math.min(message.size, MAX_HEADER) })) {

@@ -73,6 +73,7 @@ describe('lists', () => {
       'UNAUTHENTICATE',
       'UNSELECT',
       'URL-PARTIAL',
+      'UTF8=ACCEPT',
       'WITHIN',
     ]);
   });

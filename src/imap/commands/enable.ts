@@ -16,7 +16,7 @@ const FEATURES: ReadonlyMap<string, Feature> = new Map([
 export const enable: Command = command({
   name: 'ENABLE',
   states: ['authenticated', 'selected'],
-  capability: ['ENABLE', 'IMAP4rev2', 'CONDSTORE', 'QRESYNC'],
+  capability: ['ENABLE', 'IMAP4rev2', 'CONDSTORE', 'QRESYNC', 'UTF8=ACCEPT'],
 
   parse(p) {
     const names: string[] = [];
@@ -40,8 +40,7 @@ export const enable: Command = command({
       if (feature === 'METADATA' || feature === 'METADATA-SERVER') metadata = true;
       enabled.push(feature);
     }
-    if (metadata && ![...session.news].some((each) => each instanceof MetadataNews))
-      session.news.add(new MetadataNews(session));
+    if (metadata) MetadataNews.of(session);
     session.out.untagged(enabled.length > 0 ? `ENABLED ${enabled.join(' ')}` : 'ENABLED');
     return undefined;
   },
