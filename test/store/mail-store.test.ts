@@ -4,7 +4,8 @@ import { MaildirStore } from '../../src/store/maildir-store.ts';
 import { storeOptions } from '../../src/store/options.ts';
 import type { Limits } from '../../src/store/quota.ts';
 import { ThreadStore } from '../../src/store/thread-store.ts';
-import { mailStoreContract } from './mail-store.contract.ts';
+import { appendAllContract } from './append-all.contract.ts';
+import { type Implementation, mailStoreContract } from './mail-store.contract.ts';
 import { MemoryStore } from './memory-store.ts';
 import { silent, temporaryDirectory } from './surroundings.ts';
 
@@ -23,14 +24,19 @@ const settings = storeOptions.parse({
   ],
 });
 
-mailStoreContract('in memory', async () => {
+function contracts(name: string, make: () => Promise<Implementation>): void {
+  mailStoreContract(name, make);
+  appendAllContract(name, make);
+}
+
+contracts('in memory', async () => {
   const store = new MemoryStore(quota, settings);
   return { store, smallQuota, fewMessages, close: () => store.close() };
 });
 
 /** 0: whatever could take long is done in steps, and others have their turn between any two of them. */
 for (const turn of [5, 0])
-  mailStoreContract(`Maildir, in this thread, others have their turn after ${turn} ms`, async () => {
+  contracts(`Maildir, in this thread, others have their turn after ${turn} ms`, async () => {
     const { path, remove } = temporaryDirectory();
     const store = new MaildirStore(
       { directory: path, settings, clock: systemClock, log: silent, host: 'mx.example.org', pid: 1, turn },
@@ -47,7 +53,7 @@ for (const turn of [5, 0])
     };
   });
 
-mailStoreContract('Maildir, in worker threads', async () => {
+contracts('Maildir, in worker threads', async () => {
   const { path, remove } = temporaryDirectory();
   const fail = (error: Error): void => {
     throw error;

@@ -135,7 +135,8 @@ function judgeMessages(
     );
     const actual = take(instance.token, instance.box, instance.uid);
     if (!actual) {
-      if (op?.kind !== 'expunge' && op?.kind !== 'move') problems.push(`${describe(instance)} is lost`);
+      if (op?.kind !== 'expunge' && op?.kind !== 'move' && op?.kind !== 'replace')
+        problems.push(`${describe(instance)} is lost`);
       continue;
     }
     const allowed = [instance.flags];
@@ -165,6 +166,19 @@ function judgeUnfinished(
   problems: string[],
 ): void {
   if (op.kind === 'deliver' || op.kind === 'append' || op.kind === 'outside') take(op.token, op.box, null);
+  if (op.kind === 'appendAll') {
+    const there = op.tokens.filter((token) => take(token, op.box, null) !== undefined).length;
+    if (index === 'kept' && there > 0 && there < op.tokens.length)
+      problems.push(`${there} of ${op.tokens.length} messages were appended`);
+  }
+  if (op.kind === 'replace') {
+    const old = known.instances.get(op.targets[0] ?? -1);
+    const place = old && now.get(old.box)?.id;
+    const stayed = found.get(old?.token ?? '')?.some(({ box, uid }) => box === place && uid === old?.uid);
+    const arrived = take(op.token, op.to, null) !== undefined;
+    if (!stayed && !arrived) problems.push(`${old?.token} is lost while it was replaced`);
+    if (index === 'kept' && stayed && arrived) problems.push(`${op.token} is there beside what it replaces`);
+  }
   if (op.kind !== 'copy' && op.kind !== 'move') return;
   let done = 0;
   for (const target of op.targets) {

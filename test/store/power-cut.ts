@@ -4,7 +4,15 @@ import type { Clock } from '../../src/lib/clock.ts';
 import { rawMessage } from '../../src/mail/raw-message.ts';
 import { MaildirStore } from '../../src/store/maildir-store.ts';
 import { storeOptions } from '../../src/store/options.ts';
-import type { AccountStore, Change, Mailbox, MailboxId, MailStore, Uid } from '../../src/store/store.ts';
+import type {
+  AccountStore,
+  Change,
+  Mailbox,
+  MailboxId,
+  MailStore,
+  NewMessage,
+  Uid,
+} from '../../src/store/store.ts';
 import { alice, all, silent } from './surroundings.ts';
 
 /**
@@ -27,6 +35,19 @@ export type Op =
       readonly token: string;
       readonly box: MailboxId;
       readonly path: string;
+      readonly flags: string;
+    }
+  | {
+      readonly kind: 'appendAll';
+      readonly tokens: readonly string[];
+      readonly box: MailboxId;
+      readonly flags: string;
+    }
+  | {
+      readonly kind: 'replace';
+      readonly token: string;
+      readonly targets: readonly number[];
+      readonly to: MailboxId;
       readonly flags: string;
     }
   | { readonly kind: 'flags'; readonly targets: readonly number[]; readonly flags: string }
@@ -235,11 +256,11 @@ export class World {
       (instance) => !this.#busy.has(instance.token) && !this.#closed.has(instance.box),
     );
     const first = this.#pick(free);
-    const some = (): number[] => {
+    const some = (most = 4): number[] => {
       const many = free.filter(
         (instance) => instance.box === first?.box && (instance === first || this.#random() < 0.5),
       );
-      const targets = many.slice(0, 4);
+      const targets = many.slice(0, most);
       for (const { token } of targets) this.#busy.add(token);
       return targets.map(({ number }) => number);
     };
@@ -247,11 +268,16 @@ export class World {
     const dice = this.#random();
     if (dice < 0.22 || !first)
       return { kind: 'deliver', token, box: id, path, flags: this.#random() < 0.5 ? '' : this.#flags() };
-    if (dice < 0.3) return { kind: 'append', token, box: id, path, flags: this.#flags() };
-    if (dice < 0.34 && this.#options.maildir !== null)
+    if (dice < 0.27) return { kind: 'append', token, box: id, path, flags: this.#flags() };
+    if (dice < 0.31) {
+      const tokens = Array.from({ length: 1 + this.#below(4) }, (_, at) => `${token}-${at}`);
+      return { kind: 'appendAll', tokens, box: id, flags: this.#flags() };
+    }
+    if (dice < 0.35 && this.#options.maildir !== null)
       return { kind: 'outside', token, box: id, path, flags: '' };
-    if (dice < 0.5) return { kind: 'flags', targets: some(), flags: this.#flags() };
-    if (dice < 0.6) return { kind: 'copy', targets: some(), to: id };
+    if (dice < 0.49) return { kind: 'flags', targets: some(), flags: this.#flags() };
+    if (dice < 0.55) return { kind: 'replace', token, targets: some(1), to: id, flags: this.#flags() };
+    if (dice < 0.63) return { kind: 'copy', targets: some(), to: id };
     if (dice < 0.72) return { kind: 'move', targets: some(), to: id };
     if (dice < 0.82) return { kind: 'expunge', targets: some() };
     // What follows must be alone with its mailbox.
@@ -308,6 +334,16 @@ export class World {
         const options = { flags: flagList(op.flags), internalDate: 1_700_000_000_000 };
         const { uid } = await session.append(op.box, rawMessage([textOf(op.token)]), options);
         return { uids: [uid] };
+      }
+      case 'appendAll': {
+        const messages = op.tokens.map((token) => newMessage(token, op.flags));
+        return { uids: (await session.appendAll(op.box, messages)).map(({ uid }) => uid) };
+      }
+      case 'replace': {
+        const [uid] = uidsOf(op.targets);
+        const replaces = { mailbox: boxOf(op.targets), uid: uid ?? (0 as Uid) };
+        const [stored] = await session.appendAll(op.to, [newMessage(op.token, op.flags)], replaces);
+        return { uids: [stored?.uid ?? 0] };
       }
       case 'outside':
         return this.#dropIn(op.token, op.box, op.path, session);
@@ -401,6 +437,10 @@ export function directoryName(maildir: string, path: string): string {
   return found;
 }
 
+function newMessage(token: string, flags: string): NewMessage {
+  return { raw: rawMessage([textOf(token)]), flags: flagList(flags), internalDate: 1_700_000_000_000 };
+}
+
 export function flagList(flags: string): string[] {
   return flags === '' ? [] : flags.split(' ');
 }
@@ -490,6 +530,22 @@ function apply(
         former: [],
       });
       break;
+    case 'appendAll':
+      op.tokens.forEach((token, at) => {
+        const instance = { token, box: op.box, uid: uids[at] ?? 0, flags: op.flags, former: [] };
+        instances.set(number * 10 + at, { ...instance, number: number * 10 + at });
+      });
+      break;
+    case 'replace': {
+      for (const target of op.targets) {
+        const instance = instances.get(target);
+        if (instance) leaving.push(instance);
+        instances.delete(target);
+      }
+      const { token, to: box, flags } = op;
+      instances.set(number * 10, { number: number * 10, token, box, uid: uids[0] ?? 0, flags, former: [] });
+      break;
+    }
     case 'flags':
       for (const target of op.targets) {
         const instance = instances.get(target);
