@@ -5,12 +5,14 @@ import type { Logger } from '../lib/logger.ts';
 import type { LineConnection } from '../net/connection.ts';
 import type { AccountSessions } from '../net/limits.ts';
 import type { Sasl, SaslContext, SaslStep } from '../sasl/sasl.ts';
-import type { AccountStore, MailStore, Message } from '../store/store.ts';
+import type { MailStore, Message } from '../store/store.ts';
 import type { FlagText } from './flag-text.ts';
 import type { ImapOptions } from './options.ts';
 import type { Parser } from './parser.ts';
 import type { Output } from './response.ts';
 import type { Selected } from './selected.ts';
+import type { SharedAccounts } from './shared/accounts.ts';
+import type { UserView } from './shared/view.ts';
 import type { Spool } from './spool.ts';
 
 /**
@@ -31,6 +33,7 @@ export interface ImapWorld {
   readonly hostname: string;
   readonly version: string;
   readonly store: MailStore;
+  readonly shared: SharedAccounts;
   readonly sasl: Sasl;
   readonly clock: Clock;
   readonly log: Logger;
@@ -65,8 +68,8 @@ export interface ImapSession {
   /** The tag of the running command. */
   readonly tag: string;
   readonly enabled: ReadonlySet<Feature>;
-  /** The account's mail. A command that is not allowed before login may rely on it. */
-  readonly store: AccountStore;
+  /** The account's mail, and what others share with it. A command that is not allowed before login may rely on it. */
+  readonly store: UserView;
   /** The selected mailbox. A command that is only allowed in the selected state may rely on it. */
   readonly selected: Selected;
   readonly hasSelected: boolean;

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { MaskRule } from '../lib/capability-mask.ts';
 import type { Language } from '../lib/language.ts';
 import { duration, network, size } from '../lib/options.ts';
+import { parseAddress } from '../mail/address.ts';
 import { isMaskable } from './maskable.ts';
 
 /** The settings of the IMAP server: `imap:` in the configuration. Durations in milliseconds, sizes in bytes. */
@@ -15,6 +16,7 @@ export interface ImapOptions {
   readonly maxAuthFailures: number;
   readonly maxSessionsPerAccount: number;
   readonly adminContact: string | null;
+  readonly publicAccount: string | null;
   readonly language: Language;
   readonly mask: readonly MaskRule[];
 }
@@ -55,6 +57,14 @@ export const imapOptions: z.ZodType<ImapOptions, object> = z.strictObject({
     .default(null)
     .describe(
       'How users reach the administrator (METADATA, /shared/admin), such as mailto:postmaster@example.org.',
+    ),
+  publicAccount: z
+    .string()
+    .refine((text) => parseAddress(text) !== undefined, 'must be the address of an account')
+    .nullable()
+    .default(null)
+    .describe(
+      'The account whose mailboxes others see below Public/, as far as its access control lists let them.',
     ),
   language: z
     .enum(['en', 'fr'])

@@ -1,4 +1,5 @@
 import type { Change, Flag, Mailbox, MailboxId, Message, ModSeq, Uid, UidRange } from '../store/store.ts';
+import { ALL_RIGHTS, type Rights } from '../store/acl.ts';
 import { ImapBad } from './errors.ts';
 import { type NumberRange, normalise, type SequenceSet } from './sequence-set.ts';
 import type { UpdateContexts } from './update-contexts.ts';
@@ -26,6 +27,8 @@ export interface SelectedOptions {
   readonly access: 'read-write' | 'read-only';
   /** The first UID that is \Recent here. */
   readonly recentFrom: Uid;
+  /** All of them when nothing is said. */
+  readonly rights?: Rights;
 }
 
 /**
@@ -41,6 +44,10 @@ export class Selected {
   #fresh: Uid[] = [];
   readonly mailbox: Mailbox;
   readonly access: 'read-write' | 'read-only';
+  /** What the user may do here. */
+  rights: Rights;
+  /** It may be something else by now. */
+  rightsChanged = false;
   /** What SEARCH RETURN (SAVE) left: `$`. */
   saved: Uint32Array = NONE;
   /** Searches whose results the client wants kept up to date (RFC 5267). */
@@ -77,6 +84,7 @@ export class Selected {
   constructor(options: SelectedOptions) {
     this.mailbox = options.mailbox;
     this.access = options.access;
+    this.rights = options.rights ?? ALL_RIGHTS;
     this.#uids = options.uids;
     this.#count = options.uids.length;
     this.#heard = options.mailbox.highestModSeq;
@@ -221,6 +229,9 @@ export class Selected {
       case 'mailbox':
         if (change.what === 'deleted') this.#deleted = true;
         break;
+      case 'acl':
+        this.rightsChanged = true;
+        break;
     }
     if (this.hasPending) this.onPending?.();
   }
@@ -276,6 +287,7 @@ export class Selected {
 
   /** The same without messages that have gone. */
   get hasPendingOthers(): boolean {
+    if (this.rightsChanged) return true;
     if (this.wanted === 'nothing') return this.#addedHere.size > 0;
     if (this.#added.length > 0) return true;
     return this.wanted === 'everything' && (this.#flags.size > 0 || this.#flagsSince !== null);

@@ -1,6 +1,8 @@
 import { CapabilityMask } from '../lib/capability-mask.ts';
+import type { AccountId } from '../directory/directory.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
+import { formatAddress, parseAddress } from '../mail/address.ts';
 import type { LineConnection } from '../net/connection.ts';
 import { AccountSessions } from '../net/limits.ts';
 import type { Sasl } from '../sasl/sasl.ts';
@@ -11,6 +13,7 @@ import { commands } from './commands/index.ts';
 import { FlagText } from './flag-text.ts';
 import type { ImapOptions } from './options.ts';
 import { Session } from './session.ts';
+import { SharedAccounts } from './shared/accounts.ts';
 import { Spool } from './spool.ts';
 
 /** An IMAP4rev1 server for connections that others accept (net/). */
@@ -49,6 +52,7 @@ export function createImapServer(options: ImapServerOptions): ImapServer {
     ...rest,
     allowPlaintext: (ip) => options.allowPlaintext(ip),
     accountSessions: options.accountSessions ?? new AccountSessions(),
+    shared: new SharedAccounts(options.store, publicAccountOf(options.settings)),
     flagText: new FlagText(),
     capabilities: loadedCapabilities(),
     mask: new CapabilityMask(options.settings.mask),
@@ -86,6 +90,11 @@ export function createImapServer(options: ImapServerOptions): ImapServer {
       await Promise.all(running.values());
     },
   };
+}
+
+function publicAccountOf({ publicAccount }: ImapOptions): AccountId | null {
+  const address = publicAccount === null ? undefined : parseAddress(publicAccount);
+  return address ? (formatAddress(address) as AccountId) : null;
 }
 
 const SHUTDOWN = 'The server is going down';

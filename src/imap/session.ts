@@ -5,7 +5,8 @@ import type { LineConnection } from '../net/connection.ts';
 import { ConnectionLost, IdleTimeout } from '../net/errors.ts';
 import { HandshakeError } from '../net/handshake.ts';
 import type { SaslContext, SaslStep } from '../sasl/sasl.ts';
-import { type AccountStore, type Message, StoreError } from '../store/store.ts';
+import { plainRights } from '../store/acl.ts';
+import { type Message, StoreError } from '../store/store.ts';
 import type {
   Announced,
   Command,
@@ -27,6 +28,7 @@ import { type CommandSource, LiteralAhead, Parser } from './parser.ts';
 import { Output } from './response.ts';
 import type { Selected } from './selected.ts';
 import { formatSet } from './sequence-set.ts';
+import { UserView } from './shared/view.ts';
 import type { Spool } from './spool.ts';
 
 /**
@@ -62,7 +64,7 @@ export class Session implements ImapSession {
   /** Ends its share of `maxSessionsPerAccount`. */
   #leaveAccount: (() => void) | undefined;
   #account: Account | null = null;
-  #store: AccountStore | null = null;
+  #store: UserView | null = null;
   #selected: Selected | null = null;
   #unwatch: (() => void) | null = null;
   /** Most messages have the same flags as the one before. */
@@ -110,7 +112,7 @@ export class Session implements ImapSession {
     return this.#enabled;
   }
 
-  get store(): AccountStore {
+  get store(): UserView {
     if (!this.#store) throw new ImapBad('Log in first');
     return this.#store;
   }
@@ -154,6 +156,7 @@ export class Session implements ImapSession {
     } finally {
       for (const news of this.news) news.stop();
       this.deselect();
+      this.#store?.close();
       this.#leaveAccount?.();
       await this.#farewell();
       this.#logEnd();
@@ -222,7 +225,7 @@ export class Session implements ImapSession {
       if (!leave) throw new ImapNo('Too many sessions of this account, close some', 'LIMIT');
       this.#leaveAccount = leave;
       this.#account = step.account;
-      this.#store = await this.world.store.account(id);
+      this.#store = await UserView.of(await this.world.store.account(id), this.world.shared);
       return;
     }
     if (step.is === 'challenge') throw new Error('a SASL exchange ended with a challenge');
@@ -270,6 +273,7 @@ export class Session implements ImapSession {
     this.#leaveAccount?.();
     this.#leaveAccount = undefined;
     this.#account = null;
+    this.#store?.close();
     this.#store = null;
     this.#strangerSince = this.world.clock.now().getTime();
   }
@@ -303,8 +307,25 @@ export class Session implements ImapSession {
     for (const news of this.news) if (news.hasPending) news.tell();
     const selected = this.#selected;
     if (!selected) return;
+    if (selected.rightsChanged) await this.#tellRights(selected);
     if (selected.hasPending) await this.#tellPending(selected, expunges);
     if (selected.contexts?.isBehind(selected)) await selected.contexts.tellChanged(this);
+  }
+
+  /** FLAGS and PERMANENTFLAGS are as the rights are; who may no longer read is sent away (RFC 4314 5.1.1). */
+  async #tellRights(selected: Selected): Promise<void> {
+    selected.rightsChanged = false;
+    const rights = await this.store.rightsNow(selected.id);
+    // It is gone, which is told by other means.
+    if (!rights) return;
+    if (!rights.has('r')) {
+      this.#ending ??= { reason: 'rights withdrawn', farewell: 'You may no longer read this mailbox' };
+      if (this.#waiting) void this.#farewell();
+      return;
+    }
+    const isSame = plainRights(rights) === plainRights(selected.rights);
+    selected.rights = rights;
+    if (!isSame) for (const line of flagLines(selected)) this.out.untagged(line);
   }
 
   async #tellPending(selected: Selected, expunges: 'now' | 'later'): Promise<void> {

@@ -5,6 +5,7 @@ import { flagLines } from '../flag-lines.ts';
 import type { Parser } from '../parser.ts';
 import { parseQresync, type Qresync, tellSince } from '../qresync.ts';
 import { Selected } from '../selected.ts';
+import { opensForWriting } from '../shared/flag-rights.ts';
 import { listLine } from './list.ts';
 
 type Access = 'read-write' | 'read-only';
@@ -64,14 +65,18 @@ async function open(session: ImapSession, args: Arguments, access: Access): Prom
   });
   if (!opened) throw new ImapNo('No such mailbox', 'NONEXISTENT');
   const { mailbox, uids, firstRecent } = opened;
-  if (!mailbox.selectable) throw new ImapNo('That is only a name above others', 'NONEXISTENT');
-  selected = new Selected({ mailbox, uids, access, recentFrom: firstRecent });
+  if (!mailbox.selectable) {
+    opened.close();
+    throw new ImapNo('That is only a name above others', 'NONEXISTENT');
+  }
+  const rights = await store.rights(mailbox.id);
+  selected = new Selected({ mailbox, uids, access, recentFrom: firstRecent, rights });
   for (const change of heard) selected.hear(change);
   session.select(selected, opened.close);
   await describe(session, selected, opened);
   if (args.qresync && args.qresync.uidValidity === selected.mailbox.uidValidity)
     await tellSince(session, args.qresync);
-  return { code: access === 'read-write' ? 'READ-WRITE' : 'READ-ONLY' };
+  return { code: access === 'read-write' && opensForWriting(rights) ? 'READ-WRITE' : 'READ-ONLY' };
 }
 
 async function describe(session: ImapSession, selected: Selected, opened: Opened): Promise<void> {

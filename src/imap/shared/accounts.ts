@@ -1,6 +1,7 @@
 import type { AccountId } from '../../directory/directory.ts';
 import { type Acl, ANYONE, OWNER } from '../../store/acl.ts';
 import type { AccountStore, MailboxId, MailStore } from '../../store/store.ts';
+import { identifierOf } from './identifiers.ts';
 
 /**
  * The accounts that people look into although they are not theirs, one for all sessions: opened when the first needs
@@ -39,13 +40,14 @@ export class SharedAccounts {
 
   /** Accounts whose lists name this one, or everybody: those in which there may be something to see. */
   async sharersWith(reader: AccountId): Promise<readonly AccountId[]> {
-    const found = await this.#store.sharers([reader, ANYONE]);
+    const found = await this.#store.sharers([identifierOf(reader), ANYONE]);
     return found.filter((account) => account !== reader);
   }
 
   /** Whether an owner's own lists say what the owner may do (RFC 4314 2): nearly nobody's do. */
   async isOwnerNamed(owner: AccountId): Promise<boolean> {
-    const named = await this.#store.sharers([owner, OWNER, `-${owner}`, `-${OWNER}`, `-${ANYONE}`]);
+    const name = identifierOf(owner);
+    const named = await this.#store.sharers([name, OWNER, `-${name}`, `-${OWNER}`, `-${ANYONE}`]);
     return named.includes(owner);
   }
 

@@ -29,3 +29,8 @@ export function isPartlyAllowed(
   if (mode === 'set') return rights.has('s') || rights.has('t') || rights.has('w');
   return flags.length === 0 || flags.some((flag) => rights.has(rightFor(flag)));
 }
+
+/** READ-WRITE or READ-ONLY (RFC 4314 5.2): \Seen is each reader's own, so it takes more than "s". */
+export function opensForWriting(rights: Rights): boolean {
+  return ['i', 'e', 'w', 't'].some((right) => rights.has(right));
+}

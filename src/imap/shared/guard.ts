@@ -2,6 +2,7 @@ import type { AccountId } from '../../directory/directory.ts';
 import { type Acl, ALL_RIGHTS, NO_RIGHTS, type Rights, rightsOf, type Visitor } from '../../store/acl.ts';
 import { type Change, type Mailbox, type MailboxId, type Message, StoreError } from '../../store/store.ts';
 import type { Lent } from './accounts.ts';
+import { identifierOf } from './identifiers.ts';
 import { asSeen, SeenUids } from './seen.ts';
 
 /** What one user may do in one account, and what they have seen there. Remembered until the store announces a change. */
@@ -23,7 +24,8 @@ export class Guard {
   constructor(lent: Lent, reader: AccountId) {
     this.#lent = lent;
     this.#reader = reader;
-    this.visitor = { account: reader, is: lent.store.account === reader ? 'owner' : 'other' };
+    const is = lent.store.account === reader ? 'owner' : 'other';
+    this.visitor = { account: identifierOf(reader), is };
     this.#stop = lent.store.watch((change) => this.#hear(change));
   }
 

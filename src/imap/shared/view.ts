@@ -124,6 +124,17 @@ export class UserView implements AccountStore {
     return store instanceof GuardedAccount ? store.rights(id) : ALL_RIGHTS;
   }
 
+  /** The same when a list has just changed; undefined when there is no such mailbox any more. */
+  async rightsNow(id: MailboxId): Promise<Rights | undefined> {
+    if (this.isOwn(id)) await this.lookAtOwn();
+    try {
+      return await this.rights(id);
+    } catch (error) {
+      if (error instanceof StoreError && error.kind === 'not-found') return undefined;
+      throw error;
+    }
+  }
+
   /** The owner may have said what the owner may do; from then on it is minded (RFC 4314 2). */
   async lookAtOwn(): Promise<void> {
     if (this.#own instanceof GuardedAccount || !(await this.#accounts.isOwnerNamed(this.account))) return;
