@@ -57,7 +57,7 @@ export function sharingCalls(accounts: OpenAccounts): Service {
     forgetReader: (to: To & { readonly reader: AccountId }): Promise<void> =>
       accounts.inTurns(to.account, 'shared', function* (account) {
         yield* forgetInLists(account, to.reader);
-        forgetSeenBy(account, to.reader);
+        yield* forgetSeenBy(account, to.reader);
       }),
   };
 }

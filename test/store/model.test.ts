@@ -113,7 +113,7 @@ function inOrder(changes: readonly Change[]): string[] {
   const last = new Map<MailboxId, number>();
   return changes
     .filter((change) => {
-      if (change.type === 'mailbox') return false;
+      if (change.type === 'mailbox' || change.type === 'acl') return false;
       const before = last.get(change.mailbox) ?? 0;
       last.set(change.mailbox, highest(change));
       return highest(change) <= before;

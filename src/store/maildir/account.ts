@@ -270,19 +270,21 @@ export class MaildirAccount {
       this.usedBytes += folder.size - (before[at]?.size ?? 0);
       this.usedMessages += folder.total - (before[at]?.total ?? 0);
     });
-    const changes = this.#unannounced.splice(announced);
-    for (const change of changes) {
-      const folder = this.folders.get(change.mailbox);
-      if (folder) this.#rosters.follow(folder, change);
-      if (change.type === 'added') this.indexer.added(change.mailbox);
-      this.#onChange(change);
-    }
+    for (const change of this.#unannounced.splice(announced)) this.tell(change);
     return result;
   }
 
   /** To be called inside `write`: listeners hear of it after the commit. */
   announce(change: StoredChange): void {
     this.#unannounced.push(change);
+  }
+
+  /** Listeners hear at once of what the index has already, or does not have. */
+  tell(change: StoredChange): void {
+    const folder = this.folders.get(change.mailbox);
+    if (folder) this.#rosters.follow(folder, change);
+    if (change.type === 'added') this.indexer.added(change.mailbox);
+    this.#onChange(change);
   }
 
   /**

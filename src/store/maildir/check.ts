@@ -1,5 +1,6 @@
 import { readdirSync, statSync } from 'node:fs';
 import type { MaildirAccount } from './account.ts';
+import { readAcl } from './acl-file.ts';
 import { codeOf } from './disk.ts';
 import { parseBase, splitName } from './file-name.ts';
 import { bitsOfInfo, keywordBit } from './flags.ts';
@@ -7,6 +8,7 @@ import { type Folder, nameOf, PLACES } from './folder.ts';
 import { readFolderFile } from './folder-file.ts';
 import { DERIVED } from './index.ts';
 import { type MessageRow, rowOf, rowsBetween } from './message-row.ts';
+import { readSeen, seenFilesIn } from './seen-file.ts';
 
 /**
  * Compares an account's index with its tree and changes nothing: a line of text for each disagreement. What cannot be
@@ -86,6 +88,7 @@ export function* checkFolder(account: MaildirAccount, folder: Folder): Generator
     }
   }
   yield* checkFolderFile(account, folder);
+  yield* checkSharing(account, folder);
   for (let from = 1; ; ) {
     const rows = rowsBetween(account.index, folder, from, 2 ** 32 - 1, -1, STEP);
     for (const row of rows) yield* checkMessage(account, folder, row, onDisk);
@@ -233,4 +236,13 @@ function* checkFolderFile(account: MaildirAccount, folder: Folder): Generator<st
   if (file.modSeqMark <= folder.modSeq) yield `MODSEQ ${folder.modSeq} is above its mark ${file.modSeqMark}`;
   if (file.keywords.join('\n') !== folder.keywords.join('\n'))
     yield 'the folder file says other keywords than the index';
+}
+
+function* checkSharing(account: MaildirAccount, folder: Folder): Generator<string> {
+  const directory = account.directoryOf(folder);
+  const acl = readAcl(directory);
+  if (acl.is !== 'list')
+    yield `the access control list cannot be read (${acl.why}): nobody but the owner may use the mailbox`;
+  for (const file of seenFilesIn(directory))
+    if (!readSeen(directory, file)) yield `${file} cannot be read: this reader has seen nothing`;
 }

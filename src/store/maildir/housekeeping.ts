@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import type { StoreSettings } from '../options.ts';
 import type { MaildirAccount } from './account.ts';
+import { noteAllSharers } from './acls.ts';
 import { exists, unlinkIfThere } from './disk.ts';
 import { expireMail } from './expire.ts';
 import type { Folder } from './folder.ts';
@@ -56,6 +57,7 @@ export function* keepHouse(account: MaildirAccount, { settings, discard }: Chore
     yield null;
     yield* forgetTombstones(account, folder);
   }
+  yield* noteAllSharers(account);
   const expired = yield* expireMail(account, settings.expire, 'remove');
   if (Object.keys(expired).length > 0) account.log.info({ expired }, 'expired mail removed');
   writeFileSync(`${account.directory}/${HOUSEKEPT_FILE}`, `${began}\n`, { mode: 0o600 });

@@ -1,7 +1,8 @@
 import { renameSync, statSync } from 'node:fs';
 import { pack } from '../packed-messages.ts';
 import type { MaildirAccount } from './account.ts';
-import { syncDirectory } from './disk.ts';
+import { readAcl, setDamagedAside } from './acl-file.ts';
+import { moveAside, syncDirectory } from './disk.ts';
 import { bury } from './expunge.ts';
 import { parseBase, withFields } from './file-name.ts';
 import { bitsOfInfo, keywordBit } from './flags.ts';
@@ -10,6 +11,7 @@ import { FOLDER_FILE, readFolderFile } from './folder-file.ts';
 import { DERIVED } from './index.ts';
 import { recoverIntents } from './intents.ts';
 import { type MessageRow, rowsBetween } from './message-row.ts';
+import { readSeen, seenFilesIn } from './seen-file.ts';
 import type { Steps } from './turns.ts';
 
 /**
@@ -57,6 +59,7 @@ function readAgain({ index }: MaildirAccount, id: number): void {
 /** After it the folder must be read again, and its numbers mended. */
 export function* mendFolder(account: MaildirAccount, folder: Folder): Steps<void> {
   mendFolderFile(account, folder);
+  setUnreadableAside(account, folder);
   mendNumbers(account, folder);
   for (let from = 1; ; ) {
     const rows = rowsBetween(account.index, folder, from, 2 ** 32 - 1, -1, STEP);
@@ -87,6 +90,15 @@ function mendFolderFile(account: MaildirAccount, folder: Folder): void {
   folder.uidMark = Math.max(folder.uidMark, folder.uidNext, file?.uidMark ?? 0);
   folder.modSeqMark = Math.max(folder.modSeqMark, folder.modSeq + 1, file?.modSeqMark ?? 0);
   account.writeFolderFile(folder);
+}
+
+/** Of who may do what, and has seen what, nobody else knows: it is as it was with the files, and they stay to be looked at. */
+function setUnreadableAside(account: MaildirAccount, folder: Folder): void {
+  const directory = account.directoryOf(folder);
+  if (readAcl(directory).is === 'damaged') setDamagedAside(directory);
+  for (const file of seenFilesIn(directory))
+    if (!readSeen(directory, file)) moveAside(`${directory}/${file}`);
+  folder.readers = null;
 }
 
 /** Counters, and numbers above all that are in use. */

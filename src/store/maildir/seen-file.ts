@@ -36,12 +36,15 @@ export interface SeenFile {
 }
 
 export function seenFileOf(reader: AccountId): string {
-  return PREFIX + pathComponent(reader);
+  // A dot only before what is no such file: `.new` while one is written, `.aside-1` of one that was damaged.
+  return PREFIX + pathComponent(reader).replaceAll('.', '%2E');
 }
 
 /** Names of the files there are. */
 export function seenFilesIn(directory: string): string[] {
-  return readdirSync(directory).filter((name) => name.startsWith(PREFIX) && !name.endsWith('.new'));
+  return readdirSync(directory).filter(
+    (name) => name.startsWith(PREFIX) && !name.includes('.', PREFIX.length),
+  );
 }
 
 /** undefined when there is none, or none that can be read. */

@@ -6,6 +6,7 @@ import type { Folder } from './folder.ts';
 import { stretchesOf } from './message-row.ts';
 import { type Ranges, readSeen, seenFileOf, seenFilesIn, writeSeen } from './seen-file.ts';
 import { treeOf } from './tree.ts';
+import type { Steps } from './turns.ts';
 import { either, inRanges, placesIn, type UidSet, uidSet, without } from './uid-set.ts';
 
 /**
@@ -85,10 +86,13 @@ export function copySeen(
 }
 
 /** Who gets this name next is somebody else. */
-export function forgetSeenBy(account: MaildirAccount, reader: AccountId): void {
+export function* forgetSeenBy(account: MaildirAccount, reader: AccountId): Steps<void> {
   const file = seenFileOf(reader);
-  for (const folder of account.folders.values())
-    if (readersOf(account, folder).has(file)) save(account, folder, reader, []);
+  for (const { mailbox } of [...account.folders.values()]) {
+    const folder = account.folders.get(mailbox);
+    if (folder && readersOf(account, folder).has(file)) save(account, folder, reader, []);
+    yield null;
+  }
 }
 
 /** The fewest ranges that hold these, and of `there` no others; between two of them may lie UIDs that are gone. */
@@ -105,7 +109,7 @@ export function rangesOf(uids: UidSet, there: UidSet): Ranges {
   return ranges;
 }
 
-/** What is announced is no longer true of who asks at once, so the file is written between commit and announcement. */
+/** Who hears of it may ask at once, so the file is written between the commit and the announcement. */
 function raise(
   account: MaildirAccount,
   folder: Folder,
@@ -135,9 +139,7 @@ function raise(
   try {
     write();
   } finally {
-    account.write('later', [], () =>
-      account.announce({ type: 'flags', mailbox: folder.mailbox, messages: packRows(folder, changed) }),
-    );
+    account.tell({ type: 'flags', mailbox: folder.mailbox, messages: packRows(folder, changed) });
   }
 }
 

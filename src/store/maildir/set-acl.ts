@@ -31,7 +31,7 @@ export function setAcl(account: MaildirAccount, id: MailboxId, identifier: strin
   if (folder === account.inbox) treeOf(account).changing(account, write);
   else write();
   folder.aclDamage = '';
-  account.write('later', [], () => account.announce({ type: 'acl', mailbox: id, path: folder.path }));
+  account.tell({ type: 'acl', mailbox: id, path: folder.path });
   if (!after.has(identifier)) forgetUnused(account, [identifier]);
 }
 

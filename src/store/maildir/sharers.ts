@@ -24,6 +24,8 @@ import { others } from './turns.ts';
  */
 const REGISTER = 'mail/.shared';
 const COMPLETE = '.complete';
+/** Folders whose lists are read between two turns of others. */
+const STEP = 50;
 
 export class Sharers {
   readonly #directory: string;
@@ -105,13 +107,14 @@ export class Sharers {
         if (account === undefined) continue;
         const maildir = `${mail}/${domain}/${local}/Maildir`;
         const named = new Set<string>();
-        for (const dir of ['', ...(await namesIn(maildir, 'folders'))]) {
+        const dirs = ['', ...(await namesIn(maildir, 'folders'))];
+        for (const [at, dir] of dirs.entries()) {
+          if (at % STEP === 0) await others();
           const read = readAcl(`${maildir}/${dir}`);
           if (read.is === 'list') for (const identifier of read.acl.keys()) named.add(identifier);
         }
         if (named.size > 0) this.note(account, named);
         lists += named.size;
-        await others();
       }
     mkdirSync(this.#root, { recursive: true, mode: DIRECTORY_MODE });
     writeDurably(this.#root, COMPLETE, '');
