@@ -5,8 +5,9 @@ import type { Logger } from '../lib/logger.ts';
 import type { LineConnection } from '../net/connection.ts';
 import type { AccountSessions } from '../net/limits.ts';
 import type { Sasl, SaslContext, SaslStep } from '../sasl/sasl.ts';
-import type { MailStore, Message } from '../store/store.ts';
+import type { MailboxId, MailStore, Message, Uid } from '../store/store.ts';
 import type { FlagText } from './flag-text.ts';
+import type { Notify } from './notify.ts';
 import type { ImapOptions } from './options.ts';
 import type { Parser } from './parser.ts';
 import type { Output } from './response.ts';
@@ -51,7 +52,7 @@ export interface ImapWorld {
 export interface News {
   readonly hasPending: boolean;
   /** Adds all that is pending to the output, as untagged responses. */
-  tell(): void;
+  tell(): void | Promise<void>;
   /** Set while somebody waits for it: IDLE. */
   onPending: (() => void) | null;
   stop(): void;
@@ -89,6 +90,12 @@ export interface ImapSession {
   enable(feature: Feature): void;
   /** Told after each command and while it idles; all are stopped when the session ends. */
   readonly news: Set<News>;
+  /** What the client wants to hear without asking (RFC 5465); null until it has said so. */
+  readonly notify: Notify | null;
+  /** In place of what it wanted before. */
+  setNotify(notify: Notify): void;
+  /** What is wanted of the selected mailbox may be another. */
+  notifyChanged(): void;
   /** A CONDSTORE enabling command: tells HIGHESTMODSEQ if it was the first (RFC 7162 3.1). */
   enableCondstore(): void;
   saslContext(): SaslContext;
@@ -107,8 +114,8 @@ export interface ImapSession {
   flagList(message: Message): string;
   /** `FETCH` response text for flags that changed: FLAGS, with UID and MODSEQ where the client wants them. */
   flagsOf(message: Message, also: { readonly uid: boolean }): string;
-  /** Takes in messages that this session itself has put into the selected mailbox. */
-  catchUp(): Promise<void>;
+  /** This session itself has put messages into a mailbox: of those in the selected one the client is told. */
+  addedHere(mailbox: MailboxId, uids: readonly Uid[]): Promise<void>;
   /** Back to where nobody has logged in: of the connection only TLS and what ID said stay (RFC 8437 3). */
   unauthenticate(): void;
   /** The command wants the connection closed after its answer. */

@@ -3,8 +3,8 @@ import type { ImapSession, News } from './command.ts';
 import { astring, mailboxName } from './response.ts';
 
 /**
- * Annotations that others change, told to a client that has enabled METADATA or METADATA-SERVER: names, without values
- * (RFC 5464 4.4.2). What this session does itself is no news to it.
+ * Annotations that others change, told to a client that has enabled METADATA or METADATA-SERVER, or has asked for it with
+ * NOTIFY (RFC 5465 5.6, 5.7): names, without values (RFC 5464 4.4.2). What this session does itself is no news to it.
  */
 
 /** Names that wait to be told; beyond, a mailbox's are told as "something below /private and /shared". */
@@ -27,7 +27,13 @@ export class MetadataNews implements News {
   readonly #changed = new Map<MailboxId, Changed>();
   #waiting = 0;
 
-  constructor(session: ImapSession) {
+  /** Begins, unless it has begun. */
+  static of(session: ImapSession): void {
+    if ([...session.news].some((each) => each instanceof MetadataNews)) return;
+    session.news.add(new MetadataNews(session));
+  }
+
+  private constructor(session: ImapSession) {
     this.#session = session;
     this.stop = session.store.watch((change) => this.#hear(change));
   }
@@ -44,6 +50,13 @@ export class MetadataNews implements News {
     this.#waiting = 0;
   }
 
+  #isWanted(path: string): boolean {
+    const { enabled, notify } = this.#session;
+    if (notify?.wantsMetadata(path)) return true;
+    // METADATA-SERVER is about the server's annotations alone (RFC 5464 1).
+    return enabled.has('METADATA') || (path === '' && enabled.has('METADATA-SERVER'));
+  }
+
   #hear(change: Change): void {
     if (change.type === 'mailbox') {
       const changed = this.#changed.get(change.mailbox);
@@ -52,8 +65,7 @@ export class MetadataNews implements News {
       return;
     }
     if (change.type !== 'annotated' || change.by === this.#session.connection.sid) return;
-    // METADATA-SERVER is about the server's annotations alone (RFC 5464 1).
-    if (change.path !== '' && !this.#session.enabled.has('METADATA')) return;
+    if (!this.#isWanted(change.path)) return;
     const changed = this.#changed.get(change.mailbox) ?? { path: change.path, names: new Map() };
     changed.path = change.path;
     this.#changed.set(change.mailbox, changed);

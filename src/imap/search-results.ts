@@ -1,5 +1,6 @@
 import type { AccountStore, MailboxId, ModSeq, Uid } from '../store/store.ts';
 import type { ImapSession } from './command.ts';
+import { type FetchWish, parseFetchWish } from './commands/fetch.ts';
 import type { Parser } from './parser.ts';
 import { type PartialRange, parsePartialRange, partOf } from './partial-range.ts';
 import { relevancies } from './relevancy.ts';
@@ -17,16 +18,19 @@ const DATA: readonly Option[] = ['MIN', 'MAX', 'ALL', 'COUNT', 'RELEVANCY'];
 export interface Returned {
   readonly options: ReadonlySet<Option>;
   readonly partial: PartialRange | null;
+  /** What UPDATE wants to be told of new messages (RFC 5465 7). */
+  readonly fetch: FetchWish | null;
 }
 
 /** IMAP4rev2's answer when nothing is asked for (RFC 9051 6.4.4), and that to `RETURN ()`. */
-export const RETURN_ALL: Returned = { options: new Set<Option>(['ALL']), partial: null };
+export const RETURN_ALL: Returned = { options: new Set<Option>(['ALL']), partial: null, fetch: null };
 
 /** `RETURN (…) ` where it stands; null is the old form of the answer. */
 export function parseReturned(p: Parser): Returned | null {
   if (!p.isWord('RETURN')) return null;
   const options = new Set<Option>();
   let partial: PartialRange | null = null;
+  let fetch: FetchWish | null = null;
   const asked = p
     .take('RETURN')
     .sp()
@@ -37,11 +41,13 @@ export function parseReturned(p: Parser): Returned | null {
         if (partial) item.fail('One PARTIAL is enough', at);
         partial = parsePartialRange(item.sp());
       } else options.add(OPTIONS.find((option) => option === name) ?? item.fail('No such result option', at));
+      // `(`: the only thing behind a space that is no letter.
+      if (name === 'UPDATE' && item.next(' ') && !item.letterAfterNext) fetch = parseFetchWish(item.sp());
       // RFC 9394 3.1: one PARTIAL, one ALL, or neither.
       if (partial && options.has('ALL')) item.fail('PARTIAL and ALL exclude each other', at);
     }, 'empty');
   p.sp();
-  return asked.length === 0 ? RETURN_ALL : { options, partial };
+  return asked.length === 0 ? RETURN_ALL : { options, partial, fetch };
 }
 
 interface Asked {

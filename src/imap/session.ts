@@ -6,7 +6,7 @@ import { ConnectionLost, IdleTimeout } from '../net/errors.ts';
 import { HandshakeError } from '../net/handshake.ts';
 import type { SaslContext, SaslStep } from '../sasl/sasl.ts';
 import { plainRights } from '../store/acl.ts';
-import { type Message, StoreError } from '../store/store.ts';
+import { type MailboxId, type Message, StoreError, type Uid } from '../store/store.ts';
 import type {
   Announced,
   Command,
@@ -20,10 +20,13 @@ import type {
   Tongue,
 } from './command.ts';
 import { CommandReader, type Received } from './command-reader.ts';
+import { tellFetched } from './commands/fetch.ts';
 import { ImapBad, ImapNo, toImapNo } from './errors.ts';
 import { flagLines } from './flag-lines.ts';
 import { responseIn, textIn } from './languages.ts';
+import { LiveTelling } from './live-telling.ts';
 import { maskName } from './maskable.ts';
+import type { Notify } from './notify.ts';
 import { type CommandSource, LiteralAhead, Parser } from './parser.ts';
 import { Output } from './response.ts';
 import type { Selected } from './selected.ts';
@@ -81,6 +84,9 @@ export class Session implements ImapSession {
   #ending: { readonly reason: string; readonly farewell: string | null } | null = null;
   /** Between commands, or in IDLE: nothing is half done. */
   #waiting = false;
+  #notify: Notify | null = null;
+  /** Tells between commands what a client with NOTIFY wants to hear at once. */
+  #live: LiveTelling | null = null;
 
   constructor(
     world: ImapWorld,
@@ -249,13 +255,39 @@ export class Session implements ImapSession {
     }
   }
 
+  get notify(): Notify | null {
+    return this.#notify;
+  }
+
+  setNotify(notify: Notify): void {
+    this.#endNotify();
+    this.#notify = notify;
+    this.news.add(notify);
+    this.notifyChanged();
+  }
+
+  #endNotify(): void {
+    this.#notify?.stop();
+    if (this.#notify) this.news.delete(this.#notify);
+    this.#notify = null;
+  }
+
+  notifyChanged(): void {
+    const notify = this.#notify;
+    if (!notify || !this.#selected) return;
+    this.#selected.wanted = notify.ofSelected;
+    if (notify.fetch) this.#selected.keepsFresh = true;
+  }
+
   select(selected: Selected, unwatch: () => void): void {
     this.deselect();
     this.#selected = selected;
     this.#unwatch = unwatch;
+    this.notifyChanged();
   }
 
   deselect(): void {
+    if (this.#selected?.isBehind) this.#notify?.leftBehind(this.#selected.id);
     this.#unwatch?.();
     this.#unwatch = null;
     this.#selected = null;
@@ -267,6 +299,7 @@ export class Session implements ImapSession {
     this.deselect();
     for (const news of this.news) news.stop();
     this.news.clear();
+    this.#notify = null;
     this.#enabled.clear();
     this.speak('i-default');
     this.#lastFlags = null;
@@ -304,12 +337,17 @@ export class Session implements ImapSession {
   }
 
   async tell(expunges: 'now' | 'later'): Promise<void> {
-    for (const news of this.news) if (news.hasPending) news.tell();
+    for (const news of this.news) if (news.hasPending) await news.tell();
     const selected = this.#selected;
     if (!selected) return;
     if (selected.rightsChanged) await this.#tellRights(selected);
     if (selected.hasPending) await this.#tellPending(selected, expunges);
-    if (selected.contexts?.isBehind(selected)) await selected.contexts.tellChanged(this);
+    const fresh = selected.takeFresh();
+    let told: ReadonlySet<Uid> | null = null;
+    if (selected.contexts?.isBehind(selected)) told = await selected.contexts.tellChanged(this, fresh);
+    const untold = told ? fresh.filter((uid) => told?.has(uid) !== true) : fresh;
+    // After the ESEARCH responses (RFC 5465 5.2).
+    if (this.#notify?.fetch && untold.length > 0) await tellFetched(this, this.#notify.fetch, untold);
   }
 
   /** FLAGS and PERMANENTFLAGS are as the rights are; who may no longer read is sent away (RFC 4314 5.1.1). */
@@ -341,9 +379,13 @@ export class Session implements ImapSession {
     await this.#tellFlags(selected, messages);
   }
 
-  async catchUp(): Promise<void> {
+  async addedHere(mailbox: MailboxId, uids: readonly Uid[]): Promise<void> {
     const selected = this.#selected;
-    if (!selected) return;
+    if (!selected || selected.id !== mailbox) {
+      this.#notify?.addedHere(mailbox, uids);
+      return;
+    }
+    selected.addedHere(uids);
     const range = { first: selected.lastUid + 1, last: '*' } as const;
     for await (const batch of this.store.messages(selected.id, [range]))
       selected.catchUp(batch.filter((message) => message.uid >= range.first));
@@ -354,6 +396,7 @@ export class Session implements ImapSession {
     const loginLeft = this.#strangerSince + settings.loginTimeout - clock.now().getTime();
     const timeoutMs = this.#store ? settings.idleTimeout : Math.max(loginLeft, 1);
     this.#waiting = true;
+    if (this.#notify) this.#live = new LiveTelling(this, { expunges: () => this.#expungesNow() });
     let received: Received;
     try {
       received = await this.#reader.next({
@@ -364,6 +407,7 @@ export class Session implements ImapSession {
       });
     } finally {
       this.#waiting = false;
+      await this.#live?.stop();
     }
     if (this.#ending) return;
     switch (received.is) {
@@ -401,6 +445,7 @@ export class Session implements ImapSession {
       await this.#tellAfter(running, p.uid && ok?.expunges !== 'later');
     } catch (error) {
       if (isEnd(error)) throw error;
+      this.#notify?.expectNothing();
       if (running && !(error instanceof ImapBad)) await this.#tellAfter(running, p.uid);
       this.#answerError(error, name);
       return;
@@ -440,6 +485,11 @@ export class Session implements ImapSession {
     if (this.#ending) return;
     const held = (command.expunges === 'held' && !mayShift) || this.#numbersAhead();
     await this.tell(held ? 'later' : 'now');
+  }
+
+  /** Between two commands, with NOTIFY (RFC 5465 6.1). */
+  #expungesNow(): 'now' | 'later' {
+    return this.#notify?.expunges === 'now' && !this.#numbersAhead() ? 'now' : 'later';
   }
 
   /**
@@ -496,6 +546,8 @@ export class Session implements ImapSession {
   /** What the announced literal is: the command's own policy decides, an argument otherwise. */
   async #accept(source: CommandSource, announced: Announced): Promise<LiteralKind> {
     this.#waiting = false;
+    // Nothing is told while a message is on its way.
+    await this.#live?.stop();
     const p = this.#parser(source);
     let command: Command;
     try {
@@ -553,7 +605,8 @@ export class Session implements ImapSession {
     for (const message of messages) {
       const sequence = selected.sequenceOf(message.uid);
       if (sequence === 0) continue;
-      const flags = this.flagsOf(message, { uid: false });
+      // RFC 5465 5.1: with NOTIFY always with its UID.
+      const flags = this.flagsOf(message, { uid: this.#notify !== null });
       this.out.untagged(`${sequence} FETCH ${flags}`);
       if (this.out.full) await this.out.flush();
     }
@@ -580,9 +633,11 @@ export class Session implements ImapSession {
 
   async #sayBye(): Promise<void> {
     try {
-      if (this.#ending?.farewell) this.out.untagged(`BYE ${this.#ending.farewell}`);
       const cut = setTimeout(() => this.connection.destroy(), FAREWELL_MS);
       try {
+        // Not in the middle of what is being told.
+        await this.#live?.stop();
+        if (this.#ending?.farewell) this.out.untagged(`BYE ${this.#ending.farewell}`);
         await this.out.flush();
         await this.connection.end();
       } finally {

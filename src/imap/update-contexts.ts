@@ -1,6 +1,7 @@
 import type { SortKey } from '../message/sort.ts';
 import { StoreError, type Uid, type UidRange } from '../store/store.ts';
 import type { ImapSession, Ok } from './command.ts';
+import { type FetchWish, joinWishes, tellFetched } from './commands/fetch.ts';
 import { ImapBad } from './errors.ts';
 import { string } from './response.ts';
 import type { Criterion } from './search/key.ts';
@@ -24,6 +25,8 @@ export interface Watched {
   readonly criterion: Criterion;
   /** Null: in the order of the mailbox. */
   readonly keys: readonly SortKey[] | null;
+  /** What is told of new messages of others that are found (RFC 5465 7); null when nothing is. */
+  readonly fetch: FetchWish | null;
   /** What ESEARCH says of the mailbox besides the tag (RFC 7377 2.1). */
   readonly place?: string;
 }
@@ -46,6 +49,7 @@ export function beginUpdates({
       return { text: 'Search completed, will not notify' };
     }
     contexts.add(tag, watched, results, selected.lastUid);
+    if (watched.fetch) selected.keepsFresh = true;
     return { text: 'Search completed, will notify' };
   };
 }
@@ -109,14 +113,26 @@ export class UpdateContexts {
     }
   }
 
-  /** Tells what the changes did to the results; the client has heard of the changes themselves. */
-  async tellChanged(session: ImapSession): Promise<void> {
+  /**
+   * Tells what the changes did to the results; the client has heard of the changes themselves.
+   * @param fresh what others have added
+   * @returns those of them that have been fetched for the client
+   */
+  async tellChanged(session: ImapSession, fresh: readonly Uid[]): Promise<ReadonlySet<Uid>> {
     const touched = this.#touched;
     this.#touched = new Set();
+    const fetched = new Map<Uid, FetchWish>();
     try {
+      const { lastUid } = session.selected;
+      const differences = new Map<Context, Difference>();
       for (const context of this.#contexts.values()) {
-        const { lastUid } = session.selected;
         const difference = await changes(session, context, touched);
+        if (difference) differences.set(context, difference);
+      }
+      for (const [{ fetch }, { added }] of differences) if (fetch) wish(fetched, fetch, added, fresh);
+      await tellNew(session, fetched);
+      for (const context of this.#contexts.values()) {
+        const difference = differences.get(context);
         if (difference) tell(session, context, difference);
         context.lastUid = lastUid;
         if (session.out.full) await session.out.flush();
@@ -126,7 +142,39 @@ export class UpdateContexts {
       // Once more when there is something to tell again: the results are still those that the client has.
       for (const uid of touched) this.#touched.add(uid);
     }
+    return new Set(fetched.keys());
   }
+}
+
+/** Several contexts may want something of the same message: it is told in one response (RFC 5465 5.2). */
+function wish(
+  wishes: Map<Uid, FetchWish>,
+  fetch: FetchWish,
+  added: readonly Uid[],
+  fresh: readonly Uid[],
+): void {
+  const isFresh = new Set(fresh);
+  for (const uid of added) {
+    const before = wishes.get(uid);
+    if (isFresh.has(uid)) wishes.set(uid, before ? joinWishes(before, fetch) : fetch);
+  }
+}
+
+/** Before the ESEARCH responses (RFC 5465 7), with what NOTIFY asks for. */
+async function tellNew(session: ImapSession, wishes: ReadonlyMap<Uid, FetchWish>): Promise<void> {
+  const also = session.notify?.fetch ?? [];
+  const together = new Map<FetchWish, Uid[]>();
+  const byText = new Map<string, FetchWish>();
+  for (const [uid, own] of [...wishes].sort(([a], [b]) => a - b)) {
+    const all = joinWishes(also, own);
+    const text = all.map((each) => each.text).join(' ');
+    const known = byText.get(text) ?? all;
+    byText.set(text, known);
+    const uids = together.get(known);
+    if (uids) uids.push(uid);
+    else together.set(known, [uid]);
+  }
+  for (const [items, uids] of together) await tellFetched(session, items, uids);
 }
 
 interface Difference {

@@ -50,6 +50,7 @@ describe('lists', () => {
       'MULTIAPPEND',
       'MULTISEARCH',
       'NAMESPACE',
+      'NOTIFY',
       'OBJECTID',
       'PARTIAL',
       'PREVIEW',

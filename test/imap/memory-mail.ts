@@ -113,7 +113,10 @@ export class MemoryAccount implements AccountStore {
       if (!this.#find(parent)) this.#make(parent, null);
     }
     const existing = this.#find(path);
-    if (existing) existing.selectable = true;
+    if (existing) {
+      existing.selectable = true;
+      this.#tell({ type: 'mailbox', mailbox: existing.id, path, what: 'created' });
+    }
     return this.#describe(existing ?? this.#make(path, specialUse ?? null));
   }
 
@@ -126,9 +129,13 @@ export class MemoryAccount implements AccountStore {
       await this.move(id, [...box.messages.keys()] as Uid[], target.id);
       return;
     }
-    for (const other of this.#boxes.values())
-      if (other.path.startsWith(`${box.path}/`)) other.path = path + other.path.slice(box.path.length);
-    box.path = path;
+    const below = `${box.path}/`;
+    const length = box.path.length;
+    for (const each of this.#boxes.values())
+      if (each === box || each.path.startsWith(below)) {
+        each.path = path + each.path.slice(length);
+        this.#tell({ type: 'mailbox', mailbox: each.id, path: each.path, what: 'renamed' });
+      }
   }
 
   async delete(id: MailboxId): Promise<void> {
@@ -142,8 +149,12 @@ export class MemoryAccount implements AccountStore {
   }
 
   async subscribe(path: string, subscribed: 'yes' | 'no'): Promise<void> {
+    if (this.#subscriptions.has(path) === (subscribed === 'yes')) return;
     if (subscribed === 'yes') this.#subscriptions.add(path);
     else this.#subscriptions.delete(path);
+    const mailbox = this.#find(path)?.id ?? ACCOUNT;
+    const what = subscribed === 'yes' ? 'subscribed' : 'unsubscribed';
+    this.#tell({ type: 'mailbox', mailbox, path, what });
   }
 
   async subscriptions(): Promise<readonly string[]> {
@@ -519,6 +530,7 @@ export class MemoryAccount implements AccountStore {
     };
     this.#boxes.set(box.id, box);
     this.sharing.inherit(box.id, this.#find(path.split('/').slice(0, -1).join('/'))?.id);
+    this.#tell({ type: 'mailbox', mailbox: box.id, path, what: 'created' });
     return box;
   }
 

@@ -1,4 +1,4 @@
-import type { Appended, NewMessage } from '../../store/store.ts';
+import type { Appended, NewMessage, Uid } from '../../store/store.ts';
 import {
   type AppendMessage,
   announcedLiteral,
@@ -51,7 +51,7 @@ export const append: Command = command({
       await prepared.discard();
     }
     const { mailbox, uidValidity, uids } = stored;
-    if (session.hasSelected && session.selected.id === mailbox) await session.catchUp();
+    await session.addedHere(mailbox, uids);
     return { code: `APPENDUID ${uidValidity} ${formatSet(uids)}` };
   },
 });
@@ -64,14 +64,10 @@ function parseMessages(p: Parser, progress: Progress): AppendMessage[] {
 }
 
 interface Stored extends Pick<Appended, 'mailbox' | 'uidValidity'> {
-  readonly uids: readonly number[];
+  readonly uids: readonly Uid[];
 }
 
-async function store(
-  session: ImapSession,
-  path: string,
-  messages: readonly NewMessage[],
-): Promise<Stored> {
+async function store(session: ImapSession, path: string, messages: readonly NewMessage[]): Promise<Stored> {
   const [first, second] = messages;
   // One question to the store for one message.
   if (first && !second) {

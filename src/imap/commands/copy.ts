@@ -27,7 +27,10 @@ export const copy: Command = command({
     const pairs = await withNotices(session, store.copy(selected.id, uids, mailbox.id)).catch((error) => {
       throw tryCreate(error);
     });
-    if (mailbox.id === selected.id) await session.catchUp();
+    await session.addedHere(
+      mailbox.id,
+      pairs.map(({ to }) => to),
+    );
     if (pairs.length === 0) throw gone();
     return { code: copyUid(mailbox, pairs) };
   },
@@ -52,7 +55,10 @@ export const move: Command = command({
     // Before the EXPUNGEs, so that the client knows where the messages went (RFC 6851 4.3).
     out.untagged(`OK [${copyUid(mailbox, pairs)}] Moved`);
     selected.expungedHere(pairs.map((pair) => pair.from));
-    if (mailbox.id === selected.id) await session.catchUp();
+    await session.addedHere(
+      mailbox.id,
+      pairs.map(({ to }) => to),
+    );
     return afterExpunge(session);
   },
 });

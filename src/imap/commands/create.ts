@@ -1,5 +1,5 @@
 import type { SpecialUse } from '../../store/store.ts';
-import { type Command, command } from '../command.ts';
+import { type Command, command, type ImapSession } from '../command.ts';
 import { ImapNo } from '../errors.ts';
 import type { Parser } from '../parser.ts';
 
@@ -29,17 +29,27 @@ export const create: Command = command({
     return { path, uses };
   },
 
-  async run({ store }, { path, uses }) {
+  async run(session, { path, uses }) {
     const [name] = uses;
     const use = name === undefined ? undefined : USES.get(name);
     // A mailbox has one use here (RFC 6154 3 leaves that to us).
     if (uses.length > 1 || (name !== undefined && !use))
       throw new ImapNo('A mailbox cannot be created for that use', 'USEATTR');
     // A trailing separator only announces children to come (RFC 9051 6.3.4).
-    const mailbox = await store.create(path.replace(/\/$/, ''), use);
+    const to = path.replace(/\/$/, '');
+    expectCreated(session, to);
+    const mailbox = await session.store.create(to, use);
     return { code: `MAILBOXID (${mailbox.id})` };
   },
 });
+
+/** Parents that are missing are made with it. */
+export function expectCreated({ notify }: ImapSession, path: string): void {
+  if (!notify) return;
+  for (let at = path.indexOf('/'); at > 0; at = path.indexOf('/', at + 1))
+    notify.expect('created', path.slice(0, at));
+  notify.expect('created', path);
+}
 
 function useAttribute(p: Parser): string {
   return `\\${p.take('\\').atom().toLowerCase()}`;

@@ -1,6 +1,7 @@
 import type { Mailbox } from '../../store/store.ts';
 import { type Command, command, type ImapSession } from '../command.ts';
 import { ImapNo } from '../errors.ts';
+import { expectCreated } from './create.ts';
 
 /** DELETE (RFC 9051 6.3.5). */
 export const remove: Command = command({
@@ -11,6 +12,7 @@ export const remove: Command = command({
     if (path === 'INBOX') throw new ImapNo('INBOX cannot be deleted', 'CANNOT');
     const mailbox = await existing(session, path);
     if (!mailbox.selectable) throw new ImapNo('There are mailboxes below that name', 'HASCHILDREN');
+    session.notify?.expect('deleted', mailbox.path);
     await session.store.delete(mailbox.id);
     return undefined;
   },
@@ -27,7 +29,10 @@ export const rename: Command = command({
   },
   async run(session, { from, to }) {
     const mailbox = await existing(session, from);
-    await session.store.rename(mailbox.id, to.replace(/\/$/, ''));
+    const name = to.replace(/\/$/, '');
+    expectCreated(session, name);
+    session.notify?.expect('renamed', name);
+    await session.store.rename(mailbox.id, name);
     return undefined;
   },
 });

@@ -64,7 +64,10 @@ export const esearch: Command = command({
           save(session, returned, found.uids);
           const { criterion } = program;
           const where = placeText(session, found.view);
-          ok = keepUpdated?.({ by: 'uid', criterion, keys: null, place: where }, found.uids);
+          ok = keepUpdated?.(
+            { by: 'uid', criterion, keys: null, place: where, fetch: returned.fetch },
+            found.uids,
+          );
         }
         if (found) await tell(session, { returned, program }, found);
         done++;

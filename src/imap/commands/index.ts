@@ -22,6 +22,7 @@ import { lsub } from './lsub.ts';
 import { getMetadata, setMetadata } from './metadata.ts';
 import { namespace } from './namespace.ts';
 import { check, noop } from './noop.ts';
+import { notify } from './notify.ts';
 import { getQuota, getQuotaRoot } from './quota.ts';
 import { replace } from './replace.ts';
 import { search } from './search.ts';
@@ -64,6 +65,7 @@ export const commands: readonly Command[] = [
   move,
   namespace,
   noop,
+  notify,
   remove,
   rename,
   replace,

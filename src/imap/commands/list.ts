@@ -126,6 +126,23 @@ export async function listLine(session: ImapSession, path: string): Promise<stri
   return line(session, entry, attributesOf(entry, asked, mailbox.hasChildren));
 }
 
+/**
+ * The LIST response that says what a name is now, of whatever has happened to it (RFC 5465 5.4, 5.5).
+ * @param was its name before, if it was renamed
+ */
+export async function changedLine(
+  session: ImapSession,
+  path: string,
+  subscribed: boolean,
+  was: string | null,
+): Promise<string> {
+  const mailbox = (await session.store.mailbox(path, 'known')) ?? null;
+  const entry = { path, mailbox, subscribed };
+  const asked = { form: 'extended', select: NONE, returned: new Set(['SUBSCRIBED']) } as const;
+  const told = line(session, entry, attributesOf(entry, asked, mailbox?.hasChildren ?? false));
+  return was === null ? told : `${told} ("OLDNAME" (${mailboxName(was, session.names)}))`;
+}
+
 function line({ names }: ImapSession, { path }: Entry, attributes: readonly string[]): string {
   return `LIST (${attributes.join(' ')}) "${SEPARATOR}" ${mailboxName(path, names)}`;
 }

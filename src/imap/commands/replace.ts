@@ -59,15 +59,15 @@ export const replace: Command = command({
     }
     // The new message's number comes before the EXPUNGE of the old one (section 4.3).
     out.untagged(`OK [APPENDUID ${mailbox.uidValidity} ${added}] Replacement message stored`);
-    await told(session, mailbox);
+    if (added !== undefined) await told(session, mailbox, added);
     selected.expungedHere([uid]);
     return afterExpunge(session);
   },
 });
 
 /** Of a message in the selected mailbox EXISTS is told before EXPUNGE (section 3.2, example). */
-async function told(session: ImapSession, mailbox: Mailbox): Promise<void> {
-  if (mailbox.id === session.selected.id) await session.catchUp();
+async function told(session: ImapSession, mailbox: Mailbox, uid: Uid): Promise<void> {
+  await session.addedHere(mailbox.id, [uid]);
   await session.tell('later');
 }
 

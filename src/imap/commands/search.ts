@@ -47,7 +47,10 @@ export const search: Command = command({
     const returned = asked ?? (session.enabled.has('IMAP4rev2') ? RETURN_ALL : null);
     if (returned) await tellResults(session, { by, returned, program }, uids);
     else await tellNumbers(session, 'SEARCH', by, modSeq, uids);
-    const ok = keepUpdated?.({ by, criterion: program.criterion, keys: null }, uids);
+    const ok = keepUpdated?.(
+      { by, criterion: program.criterion, keys: null, fetch: asked?.fetch ?? null },
+      uids,
+    );
     return sequences ? { ...ok, expunges: 'later' } : ok;
   },
 });

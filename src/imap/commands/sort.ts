@@ -68,7 +68,10 @@ export const sort: Command = command({
     // Scores are those of the moment (RFC 6203 3): an order that can be kept up to date they are not.
     if (wantsUpdates && !keepUpdated)
       session.out.untagged(`NO [NOUPDATE ${string(session.tag)}] Not in the order of RELEVANCY`);
-    const ok = keepUpdated?.({ by, criterion: program.criterion, keys }, uids);
+    const ok = keepUpdated?.(
+      { by, criterion: program.criterion, keys, fetch: returned?.fetch ?? null },
+      uids,
+    );
     return sequences || by === 'sequence' ? { ...ok, expunges: 'later' } : ok;
   },
 });

@@ -5,8 +5,10 @@ export const subscribe: Command = command({
   name: 'SUBSCRIBE',
   states: ['authenticated', 'selected'],
   parse: (p) => p.sp().mailbox(),
-  async run({ store }, path) {
-    await store.subscribe(path.replace(/\/$/, ''), 'yes');
+  async run({ store, notify }, path) {
+    const name = path.replace(/\/$/, '');
+    notify?.expect('subscribed', name);
+    await store.subscribe(name, 'yes');
     return undefined;
   },
 });
@@ -16,8 +18,10 @@ export const unsubscribe: Command = command({
   name: 'UNSUBSCRIBE',
   states: ['authenticated', 'selected'],
   parse: (p) => p.sp().mailbox(),
-  async run({ store }, path) {
-    await store.subscribe(path.replace(/\/$/, ''), 'no');
+  async run({ store, notify }, path) {
+    const name = path.replace(/\/$/, '');
+    notify?.expect('unsubscribed', name);
+    await store.subscribe(name, 'no');
     return undefined;
   },
 });

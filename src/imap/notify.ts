@@ -1,0 +1,385 @@
+import { type Change, type Mailbox, type MailboxId, StoreError, type Uid } from '../store/store.ts';
+import type { ImapSession, News } from './command.ts';
+import type { FetchWish } from './commands/fetch.ts';
+import { changedLine } from './commands/list.ts';
+import { ImapNo } from './errors.ts';
+import { type EventName, eventsByPath, type Groups, NO_GROUPS } from './notify-groups.ts';
+import { NotifyNames } from './notify-names.ts';
+import { mailboxName } from './response.ts';
+import type { Wanted } from './selected.ts';
+
+/**
+ * What a client that has used NOTIFY is told (RFC 5465): here of other mailboxes, by STATUS and LIST; what it wants of the
+ * selected one, the session asks for. A change costs a look at what is known of its mailbox, and what is told is asked of
+ * the store when it is told: however slowly a client reads, there is one entry a mailbox.
+ */
+
+/** Mailboxes of an account that asks for this; beyond, NOTIFY is refused or ends (RFC 5465 3.1, 5.8). */
+const MAX_MAILBOXES = 20_000;
+/** Names that wait to be told. */
+const MAX_NAMES = 1000;
+/** Mailboxes in which changes by other programs are looked for: that costs two watches of the system each. */
+const MAX_ON_DISK = 100;
+/** Own messages in other mailboxes, of which the echo has not come yet. */
+const MAX_OWN = 10_000;
+/** New messages in one mailbox, and in all, that are told apart from own ones. */
+const MAX_ADDED = 1000;
+const MAX_APART = 10_000;
+/** Questions to the store that are on their way at a time. */
+const IN_ADVANCE = 32;
+
+const OVERFLOW = 'NOTIFICATIONOVERFLOW';
+
+interface Known {
+  path: string;
+  /** Whether messages, and whether flags as well, are to be told of. */
+  of: Wanted;
+  /** As the client was told last. */
+  unseen: number;
+  /** Ends looking at the disk. */
+  stop: (() => void) | null;
+}
+
+/** What has happened to a mailbox since the client was told. */
+interface Pending {
+  /** New messages; `many` when they are too many to be told apart. */
+  added: Set<Uid> | 'many';
+  expunged: boolean;
+  flags: boolean;
+}
+
+export class Notify implements News {
+  onPending: (() => void) | null = null;
+  readonly #session: ImapSession;
+  #groups: Groups;
+  #unwatch: () => void = () => {};
+  readonly #subscribed: Set<string> = new Set();
+  #events: (path: string) => ReadonlySet<EventName> = () => new Set();
+  readonly #known = new Map<MailboxId, Known>();
+  #onDisk = 0;
+  #pending = new Map<MailboxId, Pending>();
+  #apart = 0;
+  readonly #names = new NotifyNames(MAX_NAMES);
+  readonly #own = new Map<MailboxId, Set<Uid>>();
+  #owned = 0;
+  #overflow: 'none' | 'to be told' = 'none';
+
+  /** NOTIFY NONE. */
+  constructor(session: ImapSession) {
+    this.#session = session;
+    this.#groups = NO_GROUPS;
+  }
+
+  /** NOTIFY SET. Throws NO [NOTIFICATIONOVERFLOW] where that is too much. */
+  static async begin(session: ImapSession, groups: Groups): Promise<Notify> {
+    const notify = new Notify(session);
+    await notify.#begin(groups);
+    return notify;
+  }
+
+  /** What is told of the selected mailbox (RFC 5465 6.1): nothing, where it is not mentioned. */
+  get ofSelected(): Wanted {
+    return wantedOf(this.#groups.selected?.events ?? new Set());
+  }
+
+  /** Whether messages may leave the view between commands. */
+  get expunges(): 'now' | 'delayed' {
+    return this.#groups.selected?.expunges ?? 'delayed';
+  }
+
+  /** What is told of a message that is new in the selected mailbox. */
+  get fetch(): FetchWish | null {
+    return this.#groups.selected?.fetch ?? null;
+  }
+
+  /** Whether the client wants to hear that annotations changed; of the account's: no path. */
+  wantsMetadata(path: string): boolean {
+    if (path !== '') return this.#events(path).has('MailboxMetadataChange');
+    return this.#groups.others.some(({ events }) => events.has('ServerMetadataChange'));
+  }
+
+  get hasPending(): boolean {
+    return this.#overflow !== 'none' || this.#names.hasPending || this.#pending.size > 0;
+  }
+
+  /** This session is about to do this to a mailbox, and needs not be told (RFC 5465 5). */
+  expect(what: 'created' | 'renamed' | 'deleted' | 'subscribed' | 'unsubscribed', path: string): void {
+    this.#names.expect(what, path);
+  }
+
+  /** It came to nothing. */
+  expectNothing(): void {
+    this.#names.expectNothing();
+  }
+
+  /** This session has put these messages into a mailbox itself. */
+  addedHere(mailbox: MailboxId, uids: readonly Uid[]): void {
+    if (!this.#isWatched(mailbox)) return;
+    const pending = this.#pending.get(mailbox);
+    for (const uid of uids) {
+      if (pending && pending.added !== 'many' && pending.added.delete(uid)) continue;
+      if (++this.#owned > MAX_OWN) this.#forgetOwn();
+      const own = this.#own.get(mailbox) ?? new Set();
+      this.#own.set(mailbox, own.add(uid));
+    }
+    if (pending && isNothing(pending)) this.#pending.delete(mailbox);
+  }
+
+  /** The mailbox is left with changes that the client has not been told of. */
+  leftBehind(mailbox: MailboxId): void {
+    if (this.#isWatched(mailbox)) this.#touch(mailbox, { added: 'many', expunged: true, flags: true });
+  }
+
+  async tell(): Promise<void> {
+    const { out, log } = this.#session;
+    if (this.#overflow === 'to be told') {
+      this.#overflow = 'none';
+      out.untagged(`OK [${OVERFLOW}] Too much happens, nothing is told any more`);
+      return;
+    }
+    try {
+      for (const { path, was } of this.#names.take()) {
+        out.untagged(await changedLine(this.#session, path, this.#subscribed.has(path), was));
+        if (out.full) await out.flush();
+      }
+      const pending = this.#pending;
+      this.#pending = new Map();
+      this.#apart = 0;
+      for (const [id, what] of pending) {
+        await this.#tellStatus(id, what);
+        if (out.full) await out.flush();
+      }
+    } catch (error) {
+      if (!(error instanceof StoreError)) throw error;
+      log.warn({ err: error }, 'imap notifications cannot be made');
+      this.overflow();
+      await this.tell();
+    }
+  }
+
+  /** STATUS of all mailboxes whose messages are told of, but the selected one (RFC 5465 3.1). */
+  async tellAll(): Promise<void> {
+    const { store, out } = this.#session;
+    const all = [...this.#known].filter(([id, { of }]) => of !== 'nothing' && !this.#isSelected(id));
+    const answers: Promise<Mailbox | undefined>[] = [];
+    for (const [at, [id, known]] of all.entries()) {
+      for (const [, { path }] of all.slice(answers.length, at + IN_ADVANCE)) {
+        const answer = store.mailbox(path);
+        // It may fail before anybody waits for it.
+        answer.catch(() => undefined);
+        answers.push(answer);
+      }
+      const mailbox = await answers[at];
+      if (mailbox?.id !== id || !mailbox.selectable) continue;
+      const items = [`UIDVALIDITY ${mailbox.uidValidity}`, `UIDNEXT ${mailbox.uidNext}`];
+      items.push(`MESSAGES ${mailbox.total}`);
+      if (known.of === 'everything')
+        items.push(`UNSEEN ${mailbox.unseen}`, `HIGHESTMODSEQ ${mailbox.highestModSeq}`);
+      known.unseen = mailbox.unseen;
+      this.#say(mailbox, items);
+      if (out.full) await out.flush();
+    }
+  }
+
+  /** As if NOTIFY NONE had come (RFC 5465 5.8). */
+  overflow(): void {
+    this.stop();
+    this.#overflow = 'to be told';
+    this.#session.notifyChanged();
+    this.onPending?.();
+  }
+
+  stop(): void {
+    this.#unwatch();
+    this.#unwatch = () => {};
+    for (const { stop } of this.#known.values()) stop?.();
+    this.#known.clear();
+    this.#pending.clear();
+    this.#names.clear();
+    this.#forgetOwn();
+    this.#groups = NO_GROUPS;
+    this.#events = () => new Set();
+  }
+
+  async #begin(groups: Groups): Promise<void> {
+    const { store } = this.#session;
+    this.#groups = groups;
+    if (groups.others.length === 0) return;
+    // What happens while we ask must not be missed.
+    let early: Change[] | null = [];
+    this.#unwatch = store.watch((change) => {
+      if (early) early.push(change);
+      else this.#hear(change);
+    });
+    try {
+      for (const path of await store.subscriptions()) this.#subscribed.add(path);
+      this.#events = eventsByPath(groups, this.#subscribed);
+      const mailboxes = await store.mailboxes();
+      if (mailboxes.length > MAX_MAILBOXES) throw new ImapNo('These are too many mailboxes', OVERFLOW);
+      for (const { id, path, unseen } of mailboxes) this.#learn(id, path, unseen);
+    } catch (error) {
+      this.stop();
+      throw error;
+    }
+    const heard = early;
+    early = null;
+    for (const change of heard) this.#hear(change);
+  }
+
+  #hear(change: Change): void {
+    switch (change.type) {
+      case 'added':
+        if (this.#isWatched(change.mailbox)) this.#hearAdded(change.mailbox, change.messages);
+        break;
+      case 'expunged':
+        if (this.#isWatched(change.mailbox))
+          this.#touch(change.mailbox, { added: new Set(), expunged: true, flags: false });
+        break;
+      case 'flags':
+        if (this.#known.get(change.mailbox)?.of === 'everything')
+          this.#touch(change.mailbox, { added: new Set(), expunged: false, flags: true });
+        break;
+      case 'mailbox':
+        this.#hearName(change);
+        break;
+    }
+    if (this.#names.isTooMuch || this.#known.size > MAX_MAILBOXES) this.overflow();
+    else if (this.hasPending) this.onPending?.();
+  }
+
+  #hearAdded(mailbox: MailboxId, messages: readonly { readonly uid: Uid }[]): void {
+    const own = this.#own.get(mailbox);
+    const uids = new Set<Uid>();
+    for (const { uid } of messages) {
+      if (!own?.delete(uid)) uids.add(uid);
+      else this.#owned--;
+    }
+    if (own?.size === 0) this.#own.delete(mailbox);
+    if (uids.size > 0) this.#touch(mailbox, { added: uids, expunged: false, flags: false });
+  }
+
+  #touch(mailbox: MailboxId, what: Pending): void {
+    const pending = this.#pending.get(mailbox) ?? { added: new Set(), expunged: false, flags: false };
+    pending.expunged ||= what.expunged;
+    pending.flags ||= what.flags;
+    if (what.added === 'many') pending.added = 'many';
+    else if (pending.added !== 'many') {
+      for (const uid of what.added) pending.added.add(uid);
+      this.#apart += what.added.size;
+      if (pending.added.size > MAX_ADDED || this.#apart > MAX_APART) pending.added = 'many';
+    }
+    this.#pending.set(mailbox, pending);
+  }
+
+  #hearName({ what, mailbox, path }: Extract<Change, { readonly type: 'mailbox' }>): void {
+    const was = this.#known.get(mailbox)?.path ?? null;
+    const wantedBefore = this.#events(was ?? path);
+    if (what === 'subscribed') this.#subscribed.add(path);
+    if (what === 'unsubscribed') this.#subscribed.delete(path);
+    if (what === 'deleted') this.#forget(mailbox);
+    else if (what !== 'unsubscribed' || was !== null) this.#learn(mailbox, path, 0, what);
+    const wants = (event: EventName): boolean => wantedBefore.has(event) || this.#events(path).has(event);
+    const isOwn = this.#names.isExpected(what, path);
+    switch (what) {
+      case 'subscribed':
+      case 'unsubscribed':
+        if (!isOwn && wants('SubscriptionChange')) this.#names.changed(path);
+        break;
+      case 'renamed':
+        if (was !== null) this.#names.renamed(was, path, !isOwn && wants('MailboxName') ? 'tell' : 'known');
+        break;
+      case 'created':
+      case 'deleted': {
+        this.#names.endRename();
+        if (isOwn) break;
+        if (wants('MailboxName')) this.#names.changed(path);
+        // Its direct parent has, or has no longer, a child (RFC 5465 5.4).
+        const parent = path.slice(0, Math.max(path.lastIndexOf('/'), 0));
+        if (parent !== '' && this.#events(parent).has('MailboxName')) this.#names.changed(parent);
+        // Another UIDVALIDITY than the mailbox that had this name before (RFC 5465 5.1).
+        if (what === 'created' && this.#known.get(mailbox)?.of === 'everything')
+          this.#touch(mailbox, { added: 'many', expunged: true, flags: true });
+        break;
+      }
+    }
+  }
+
+  #learn(id: MailboxId, path: string, unseen: number, what?: string): void {
+    const known = this.#known.get(id);
+    // A name can be subscribed to without being a mailbox.
+    if (!known && what !== undefined && what !== 'created' && what !== 'renamed') return;
+    const of = wantedOf(this.#events(path));
+    const entry = known ?? { path, of, unseen, stop: null };
+    entry.path = path;
+    entry.of = of;
+    this.#known.set(id, entry);
+    if (of === 'nothing') {
+      this.#pending.delete(id);
+      this.#lookAway(entry);
+    } else if (!entry.stop && this.#onDisk < MAX_ON_DISK) {
+      this.#onDisk++;
+      entry.stop = this.#session.store.watch(() => {}, id);
+    }
+  }
+
+  #forget(id: MailboxId): void {
+    const known = this.#known.get(id);
+    if (known) this.#lookAway(known);
+    this.#known.delete(id);
+    this.#pending.delete(id);
+    this.#own.delete(id);
+  }
+
+  #lookAway(known: Known): void {
+    if (!known.stop) return;
+    known.stop();
+    known.stop = null;
+    this.#onDisk--;
+  }
+
+  async #tellStatus(id: MailboxId, { added, expunged, flags }: Pending): Promise<void> {
+    const { store, enabled } = this.#session;
+    const known = this.#known.get(id);
+    // What happens in the selected mailbox is told as SELECTED has it, and no other way (RFC 5465 3.1).
+    if (!known || this.#isSelected(id)) return;
+    const mailbox = await store.mailbox(known.path, 'known');
+    if (mailbox?.id !== id || !mailbox.selectable) return;
+    const items = [`UIDVALIDITY ${mailbox.uidValidity}`];
+    const isOfMessages = expunged || added === 'many' || added.size > 0;
+    if (isOfMessages) items.push(`UIDNEXT ${mailbox.uidNext}`, `MESSAGES ${mailbox.total}`);
+    const isSeenChanged = known.of === 'everything' && mailbox.unseen !== known.unseen;
+    if (isSeenChanged) items.push(`UNSEEN ${mailbox.unseen}`);
+    // Which flags there are now, STATUS cannot say: who has no use for MODSEQ hears of \Seen alone (RFC 5465 5.1).
+    const hasModSeq = enabled.has('CONDSTORE') && (isOfMessages || flags);
+    if (hasModSeq) items.push(`HIGHESTMODSEQ ${mailbox.highestModSeq}`);
+    known.unseen = mailbox.unseen;
+    if (isOfMessages || isSeenChanged || hasModSeq) this.#say(mailbox, items);
+  }
+
+  #say({ path }: Mailbox, items: readonly string[]): void {
+    const { out, names } = this.#session;
+    out.untagged(`STATUS ${mailboxName(path, names)} (${items.join(' ')})`);
+  }
+
+  #isWatched(id: MailboxId): boolean {
+    return (this.#known.get(id)?.of ?? 'nothing') !== 'nothing';
+  }
+
+  #isSelected(id: MailboxId): boolean {
+    return this.#session.hasSelected && this.#session.selected.id === id;
+  }
+
+  #forgetOwn(): void {
+    this.#own.clear();
+    this.#owned = 0;
+  }
+}
+
+function wantedOf(events: ReadonlySet<EventName>): Wanted {
+  if (!events.has('MessageNew')) return 'nothing';
+  return events.has('FlagChange') ? 'everything' : 'messages';
+}
+
+function isNothing({ added, expunged, flags }: Pending): boolean {
+  return added !== 'many' && added.size === 0 && !expunged && !flags;
+}
