@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { listAccounts } from './admin/accounts.ts';
+import { aclHandlers } from './admin/acl.ts';
 import { adoptionHandlers } from './admin/adopt.ts';
 import { banHandlers } from './admin/bans.ts';
 import { ControlServer, controlPath } from './admin/control.ts';
@@ -242,6 +243,7 @@ async function build(
   onClose(() => walk.close());
   const loginGuard = new LoginGuard(config.auth.bans, clock, log);
   const handlers = {
+    ...aclHandlers(store),
     ...banHandlers(loginGuard),
     ...queueHandlers(queue),
     ...adoptionHandlers(store),

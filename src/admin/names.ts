@@ -1,4 +1,6 @@
+import { addressKey } from '../directory/address-key.ts';
 import type { AliasName } from '../directory/alias-table.ts';
+import type { AccountId } from '../directory/directory.ts';
 import { DirectoryError } from '../directory/errors.ts';
 import { type Address, type Domain, parseAddress, parseDomain } from '../mail/address.ts';
 
@@ -16,6 +18,11 @@ export function addressFrom(text: string): Address {
   if (!address || address.domain.startsWith('['))
     throw new DirectoryError('invalid', `"${text}" is not an address such as alice@example.org`);
   return address;
+}
+
+/** Also of an account that was removed: its mail may still be there. */
+export function accountFrom(text: string): AccountId {
+  return addressKey(addressFrom(text)) as string as AccountId;
 }
 
 /** `@example.org` is the catch-all of the domain. */

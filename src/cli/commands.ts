@@ -43,6 +43,11 @@ export const commands: readonly CliEntry[] = [
     load: async () => (await import('./store-command.ts')).storeCommand,
   },
   {
+    name: 'acl',
+    summary: 'who besides its owner may use a mailbox: list, set, remove',
+    load: async () => (await import('./acl-command.ts')).aclCommand,
+  },
+  {
     name: 'import',
     summary: 'bring mail from mboxes, Maildirs, message files or another IMAP server',
     load: async () => (await import('./import.ts')).importCommand,

@@ -1,12 +1,11 @@
 import { ControlClient, controlPath } from '../admin/control.ts';
-import { addressFrom } from '../admin/names.ts';
-import { remoteStoreAdmin, type StoreAdmin, storeAdmin } from '../admin/store.ts';
+import { accountFrom } from '../admin/names.ts';
+import { remoteStoreAdmin, storeAdmin } from '../admin/store.ts';
 import type { Config } from '../config/schema.ts';
-import { addressKey } from '../directory/address-key.ts';
-import type { AccountId } from '../directory/directory.ts';
 import { systemClock } from '../lib/clock.ts';
 import { asDataDirError, claimDataDir } from '../lib/data-dir.ts';
 import { createLogger } from '../lib/logger.ts';
+import type { MaildirStore } from '../store/maildir-store.ts';
 import type { CliCommand } from './command.ts';
 import { resolveConfig } from './config-file.ts';
 import { runStore, STORE_USAGE } from './store.ts';
@@ -21,8 +20,8 @@ export const storeCommand: CliCommand = {
         io,
         dataDir: config.dataDir,
         // Also of an account that was removed: its mail may still be there.
-        account: (text) => addressKey(addressFrom(text)) as string as AccountId,
-        withAdmin: (work) => withAdmin(config, work),
+        account: accountFrom,
+        withAdmin: (work) => withStore(config, { remote: remoteStoreAdmin, local: storeAdmin }, work),
       });
     } catch (error) {
       throw asDataDirError(config.dataDir, error) ?? error;
@@ -30,11 +29,16 @@ export const storeCommand: CliCommand = {
   },
 };
 
-async function withAdmin(config: Config, work: (admin: StoreAdmin) => Promise<number>): Promise<number> {
+/** The running daemon's store, or this process's own while none runs, for as long as `work` takes. */
+export async function withStore<A>(
+  config: Config,
+  admin: { readonly remote: (client: ControlClient) => A; readonly local: (store: MaildirStore) => A },
+  work: (admin: A) => Promise<number>,
+): Promise<number> {
   const client = await ControlClient.connect(controlPath(config.dataDir));
   if (client) {
     try {
-      return await work(remoteStoreAdmin(client));
+      return await work(admin.remote(client));
     } finally {
       client.close();
     }
@@ -46,7 +50,7 @@ async function withAdmin(config: Config, work: (admin: StoreAdmin) => Promise<nu
     const log = createLogger({ level: 'warn', format: config.log.format }, process.stderr);
     const store = openStore(config, { clock: systemClock, log });
     try {
-      return await work(storeAdmin(store));
+      return await work(admin.local(store));
     } finally {
       await store.close();
       log.flush();
