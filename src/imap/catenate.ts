@@ -17,7 +17,7 @@ import { refuseUtf8Header } from './utf8-header.ts';
  * when it is big; other messages are read through the session's own store only.
  */
 
-/** NUL, and parts labelled binary; 8-bit octets and long lines are stored as they are. */
+/** NUL, and line ends in binary parts that are none; 8-bit octets and long lines are stored as they are. */
 const UNSTORABLE = { eightBit: false, binary: false, nul: true };
 
 type Fields = Extract<SectionText, { readonly is: 'fields' }>;

@@ -15,7 +15,7 @@ export interface Unfit {
   readonly eightBit: boolean;
   /** NUL, CR and LF alone, lines over 998 octets: it has no BINARYMIME (RFC 3030 3). */
   readonly binary: boolean;
-  /** NUL, and parts labelled binary, whose line ends are none: a mail store has lines (RFC 3516 4.4). */
+  /** NUL, and CR and LF alone in parts labelled binary: a mail store has lines (RFC 3516 4.4). */
   readonly nul?: boolean;
 }
 
@@ -28,6 +28,8 @@ interface Found {
   readonly eightBit: boolean;
   readonly binary: boolean;
   readonly nul: boolean;
+  /** CR or LF alone. */
+  readonly bare: boolean;
 }
 
 /** The tree of the message, and whether there is anything in it that `unfit` names. */
@@ -42,7 +44,8 @@ export async function examine(
     octets.write(chunk);
   }
   const root = scanner.end();
-  return { root, fits: !hits(octets.found, unfit) && !(unfit.nul === true && hasBinary(root)) };
+  const { found } = octets;
+  return { root, fits: !hits(found, unfit) && !(unfit.nul === true && found.bare && hasBinary(root)) };
 }
 
 /** The message as `unfit` allows it. */
@@ -114,7 +117,8 @@ class Conversion {
   async *#leaf(part: Part, place: 'root' | 'within'): AsyncGenerator<Uint8Array> {
     const body = (): AsyncIterable<Uint8Array> => this.#raw.read(part.body);
     const found = await look(body());
-    if (!hits(found, this.#unfit) && !(this.#unfit.nul === true && part.encoding === 'binary')) {
+    const unlike = this.#unfit.nul === true && part.encoding === 'binary' && found.bare;
+    if (!hits(found, this.#unfit) && !unlike) {
       // A label that says more than is there is no business of a 7-bit host either (RFC 2045 6.2).
       const label = this.#unfit.eightBit && !found.eightBit ? this.#label(part) : undefined;
       yield* this.#header(part, label, 'within');
@@ -204,6 +208,7 @@ class Octets {
   #eightBit = false;
   #binary = false;
   #nul = false;
+  #bare = false;
   #length = 0;
   #last = 0;
 
@@ -212,7 +217,7 @@ class Octets {
       if (octet > 0x7f) this.#eightBit = true;
       const bare = (octet === LF) !== (this.#last === CR);
       if (octet === 0) this.#nul = true;
-      if (bare) this.#binary = true;
+      if (bare) this.#bare = true;
       this.#length = octet === LF ? 0 : this.#length + 1;
       if (this.#length > MAX_LINE + 1) this.#binary = true;
       this.#last = octet;
@@ -221,7 +226,8 @@ class Octets {
 
   get found(): Found {
     const nul = this.#nul;
-    return { eightBit: this.#eightBit, binary: this.#binary || nul || this.#last === CR, nul };
+    const bare = this.#bare || this.#last === CR;
+    return { eightBit: this.#eightBit, binary: this.#binary || nul || bare, nul, bare };
   }
 }
 
