@@ -15,6 +15,12 @@ export function listPattern(pattern: string): Matcher {
   return (name) => matches(name) || (matchesInbox && name === 'INBOX');
 }
 
+/** Whether a pattern may match anything that begins with `prefix`, or the name above it. */
+export function mayReach(pattern: string, prefix: string): boolean {
+  const [literal = ''] = pattern.split(/[*%]/, 1);
+  return literal.startsWith(prefix) || prefix.startsWith(literal);
+}
+
 /** Most patterns have at most one wildcard, at their end: thousands of names are soon compared with those. */
 function matcher(pattern: string): Matcher {
   const at = pattern.search(/[*%]/);

@@ -23,6 +23,7 @@ describe('lists', () => {
 
   test('capabilities come from what is loaded', () => {
     expect(loadedCapabilities()).toEqual([
+      'ACL',
       'BINARY',
       'CATENATE',
       'CHILDREN',
@@ -42,6 +43,7 @@ describe('lists', () => {
       'LANGUAGE',
       'LIST-EXTENDED',
       'LIST-METADATA',
+      'LIST-MYRIGHTS',
       'LIST-STATUS',
       'LITERAL+',
       'METADATA',
@@ -59,6 +61,7 @@ describe('lists', () => {
       'QUOTA=RES-MESSAGE',
       'QUOTA=RES-STORAGE',
       'REPLACE',
+      'RIGHTS=texk',
       'SASL-IR',
       'SAVEDATE',
       'SEARCH=FUZZY',

@@ -150,7 +150,7 @@ test('STATUS (RFC 9051 6.3.11, RFC 7162 3.1.7, RFC 8438, RFC 9208 4.1.4)', async
 });
 
 test('NAMESPACE, ID, quota (RFC 9051 6.3.10, RFC 2971, RFC 9208)', async () => {
-  expect(await client.ok('NAMESPACE')).toEqual(['NAMESPACE (("" "/")) NIL NIL']);
+  expect(await client.ok('NAMESPACE')).toEqual(['NAMESPACE (("" "/")) (("Other Users/" "/")) NIL']);
   expect(await client.ok('ID ("name" "x" "version" NIL)')).toEqual([
     'ID ("name" "Facteur" "version" "1.2.3")',
   ]);

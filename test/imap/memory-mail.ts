@@ -517,7 +517,8 @@ export class MemoryAccount implements AccountStore {
 
   #make(path: string, specialUse: Mailbox['specialUse']): Box {
     const box: Box = {
-      id: `M${++this.#ids}` as MailboxId,
+      // No two accounts have a mailbox of the same id.
+      id: `M${++this.#ids}${this.account.startsWith('alice@') ? '' : this.account.replace(/\W/g, '-')}` as MailboxId,
       path,
       selectable: true,
       uidValidity: 1000 + this.#ids,

@@ -23,6 +23,8 @@ const shared = testCertificates();
 const hurried: Clock = { now: () => new Date(), sleep: async () => {} };
 
 export const ALICE = 'alice@example.org';
+export const BOB = 'bob@example.org';
+export const CAROL = 'carol@example.org';
 export const PASSWORD = 'wonder Land.1';
 
 interface Changes {
@@ -64,7 +66,12 @@ export class ImapWorld {
     const directory = mkdtempSync(join(tmpdir(), 'facteur-imap-'));
     const certificates = await shared;
     const accounts = await memoryDirectory({
-      accounts: { [ALICE]: PASSWORD, 'testimap2@example.org': 'testimap2' },
+      accounts: {
+        [ALICE]: PASSWORD,
+        [BOB]: PASSWORD,
+        [CAROL]: PASSWORD,
+        'testimap2@example.org': 'testimap2',
+      },
       settings: { defaultDomain: domain('example.org') },
       ...(changes.cramMd5 ? { keyFile: join(directory, 'key') } : {}),
     });
@@ -135,9 +142,9 @@ export class ImapWorld {
   }
 
   /** Logged in, and in a mailbox if one is given. */
-  async login(mailbox?: string): Promise<Client> {
+  async login(mailbox?: string, user: string = ALICE): Promise<Client> {
     const client = await this.client();
-    await client.ok(`LOGIN ${ALICE} "${PASSWORD}"`);
+    await client.ok(`LOGIN ${user} "${PASSWORD}"`);
     if (mailbox !== undefined) await client.ok(`SELECT "${mailbox}"`);
     return client;
   }

@@ -8,7 +8,8 @@ export const close: Command = command({
   parse: nothing,
   async run(session) {
     const { store, selected } = session;
-    if (selected.access === 'read-write' && selected.exists > 0) {
+    // Without the right the mailbox is closed all the same (RFC 4314 4).
+    if (selected.access === 'read-write' && selected.rights.has('e') && selected.exists > 0) {
       const uids = await deletedIn(session, [{ first: 1, last: selected.lastUid }]);
       if (uids.length > 0) await store.expunge(selected.id, uids);
     }

@@ -44,7 +44,8 @@ export const move: Command = command({
   capability: ['MOVE', 'INPROGRESS'],
   parse,
   async run(session, args): Promise<Ok | undefined> {
-    writable(session);
+    // What STORE of \Deleted and EXPUNGE take (RFC 6851 4.2).
+    writable(session, 't', 'e');
     const { mailbox, uids } = await prepare(session, args);
     const { store, selected, out } = session;
     if (uids.length === 0) return undefined;

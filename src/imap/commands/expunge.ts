@@ -13,7 +13,7 @@ export const expunge: Command = command({
 
   async run(session, set) {
     const { store, selected } = session;
-    writable(session);
+    writable(session, 'e');
     const ranges = set ? selected.resolve(set, 'uid') : [{ first: 1, last: selected.lastUid }];
     if (selected.exists === 0 || ranges.length === 0) return undefined;
     const uids = await deletedIn(session, ranges);
@@ -38,7 +38,9 @@ export async function deletedIn(
   return found.filter((uid) => selected.sequenceOf(uid) > 0);
 }
 
-/** Refuses to change a mailbox opened with EXAMINE. */
-export function writable({ selected }: ImapSession): void {
+/** Refuses to change a mailbox opened with EXAMINE, or without the rights (RFC 4314 4). */
+export function writable({ selected }: ImapSession, ...needed: readonly string[]): void {
   if (selected.access === 'read-only') throw new ImapNo('The mailbox is open read-only', 'NOPERM');
+  if (needed.some((right) => !selected.rights.has(right)))
+    throw new ImapNo('You have no right to do that', 'NOPERM');
 }

@@ -244,7 +244,9 @@ class Printer {
     this.#contents = this.#attributes.some((attribute) => attribute.reads);
     this.#threads = needs.has('thread');
     this.#setsSeen =
-      session.selected.access === 'read-write' && this.#attributes.some((attribute) => attribute.seen);
+      session.selected.access === 'read-write' &&
+      session.selected.rights.has('s') &&
+      this.#attributes.some((attribute) => attribute.seen);
     this.#isSync = this.#tellsFlags && args.items.map(({ name }) => name).join() === 'UID,FLAGS';
     this.batch = this.#setsSeen ? BATCH : Number.MAX_SAFE_INTEGER;
   }

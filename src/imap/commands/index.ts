@@ -1,4 +1,5 @@
 import type { Command } from '../command.ts';
+import { deleteAcl, getAcl, listRights, myRights, setAcl } from './acl.ts';
 import { append } from './append.ts';
 import { authenticate } from './authenticate.ts';
 import { cancelUpdate } from './cancel-update.ts';
@@ -47,11 +48,13 @@ export const commands: readonly Command[] = [
   compress,
   copy,
   create,
+  deleteAcl,
   enable,
   esearch,
   examine,
   expunge,
   fetch,
+  getAcl,
   getMetadata,
   getQuota,
   getQuotaRoot,
@@ -59,10 +62,12 @@ export const commands: readonly Command[] = [
   idle,
   language,
   list,
+  listRights,
   login,
   logout,
   lsub,
   move,
+  myRights,
   namespace,
   noop,
   notify,
@@ -71,6 +76,7 @@ export const commands: readonly Command[] = [
   replace,
   search,
   select,
+  setAcl,
   setMetadata,
   sort,
   starttls,

@@ -2,11 +2,12 @@ import type { Annotations } from '../../store/annotations.ts';
 import { type Mailbox, StoreError } from '../../store/store.ts';
 import { type Command, command, type ImapSession } from '../command.ts';
 import { ImapBad } from '../errors.ts';
-import { listPattern, SEPARATOR } from '../list-pattern.ts';
+import { listPattern, mayReach, SEPARATOR } from '../list-pattern.ts';
 import { annotationsOf, parseEntries, tellMetadata, USE_ATTRIBUTES } from '../metadata.ts';
 import type { Parser } from '../parser.ts';
 import { mailboxName } from '../response.ts';
 import { parseStatusItems, tellStatus } from '../status-items.ts';
+import { tellRights } from './acl.ts';
 
 /** Patterns in one command; each is tried on each mailbox. */
 const MAX_PATTERNS = 100;
@@ -19,7 +20,7 @@ const SELECT_OPTIONS: readonly string[] = [
   'SPECIAL-USE',
 ] satisfies SelectOption[];
 const NONE: ReadonlySet<string> = new Set();
-const RETURN_OPTIONS: readonly string[] = ['SUBSCRIBED', 'CHILDREN', 'SPECIAL-USE'];
+const RETURN_OPTIONS: readonly string[] = ['SUBSCRIBED', 'CHILDREN', 'SPECIAL-USE', 'MYRIGHTS'];
 
 interface Arguments {
   readonly form: 'basic' | 'extended';
@@ -38,11 +39,14 @@ interface Entry {
   readonly subscribed: boolean;
 }
 
-/** LIST (RFC 9051 6.3.9, RFC 5258), with STATUS (RFC 5819), METADATA (RFC 9590) and special uses (RFC 6154). */
+/**
+ * LIST (RFC 9051 6.3.9, RFC 5258), with STATUS (RFC 5819), METADATA (RFC 9590), MYRIGHTS (RFC 8440) and special uses
+ * (RFC 6154).
+ */
 export const list: Command = command({
   name: 'LIST',
   states: ['authenticated', 'selected'],
-  capability: ['LIST-EXTENDED', 'LIST-STATUS', 'LIST-METADATA', 'CHILDREN', 'SPECIAL-USE'],
+  capability: ['LIST-EXTENDED', 'LIST-STATUS', 'LIST-METADATA', 'LIST-MYRIGHTS', 'CHILDREN', 'SPECIAL-USE'],
   parse,
 
   async run(session, args) {
@@ -52,11 +56,11 @@ export const list: Command = command({
       out.untagged(`LIST (\\NoSelect) "${SEPARATOR}" ""`);
       return undefined;
     }
-    const entries = await allEntries(session, args.select.has('SUBSCRIBED'));
+    const wanted = args.patterns.filter((pattern) => pattern !== '').map((p) => args.reference + p);
+    const reach = (prefix: string): boolean => wanted.some((pattern) => mayReach(pattern, prefix));
+    const entries = await allEntries(session, args.select.has('SUBSCRIBED'), reach);
     const parents = parentsOf(entries, () => true);
-    const matchers = args.patterns
-      .filter((pattern) => pattern !== '')
-      .map((p) => listPattern(args.reference + p));
+    const matchers = wanted.map(listPattern);
     const matching = (path: string): boolean => matchers.some((matches) => matches(path));
     // Selected names below that are not listed themselves, since no pattern matches them (RFC 5258 3.5).
     const hiding = args.select.has('RECURSIVEMATCH')
@@ -73,8 +77,12 @@ export const list: Command = command({
       out.untagged(`${line(session, entry, attributesOf(entry, args, parents.has(entry.path)))}${extended}`);
       if (args.status) {
         const mailbox = await mailboxNow(at);
-        if (mailbox?.selectable) await tellStatus(session, mailbox, args.status);
+        // Without the right to look there is nothing to tell (RFC 4314 4).
+        if (mailbox?.selectable && (await session.store.rightsIfAny(mailbox.id)).has('r'))
+          await tellStatus(session, mailbox, args.status);
       }
+      if (args.returned.has('MYRIGHTS') && entry.mailbox?.selectable && isSelected(entry, args.select))
+        await tellRights(session, entry.mailbox);
       // Not of a mailbox that is listed for the sake of others below it (RFC 9590 3).
       if (args.metadata && isSelected(entry, args.select)) {
         const found = await annotationsNow(at);
@@ -194,9 +202,13 @@ function option(p: Parser, known: readonly string[]): string {
 }
 
 /** All names, INBOX first, parents before children. */
-async function allEntries({ store }: ImapSession, subscriptions: boolean): Promise<readonly Entry[]> {
+async function allEntries(
+  { store }: ImapSession,
+  subscriptions: boolean,
+  reach: (prefix: string) => boolean,
+): Promise<readonly Entry[]> {
   const entries = new Map<string, Entry>();
-  for (const mailbox of await store.mailboxes())
+  for (const mailbox of await store.mailboxes(reach))
     entries.set(mailbox.path, { path: mailbox.path, mailbox, subscribed: mailbox.subscribed });
   if (subscriptions)
     for (const path of await store.subscriptions())

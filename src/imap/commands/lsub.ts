@@ -16,7 +16,8 @@ export const lsub: Command = command({
   async run({ store, out, names }, { reference, pattern }) {
     const matches = listPattern(reference + pattern);
     const subscribed = new Set(await store.subscriptions());
-    const existing = new Set((await store.mailboxes()).filter((m) => m.selectable).map((m) => m.path));
+    const reach = (prefix: string): boolean => [...subscribed].some((path) => path.startsWith(prefix));
+    const existing = new Set((await store.mailboxes(reach)).filter((m) => m.selectable).map((m) => m.path));
     const listed = new Set<string>();
     for (const path of subscribed) {
       if (matches(path)) listed.add(path);

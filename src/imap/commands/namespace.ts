@@ -1,6 +1,6 @@
 import { type Command, command, type ImapSession, nothing } from '../command.ts';
 
-/** NAMESPACE (RFC 9051 6.3.10): one's own mail and nothing else. */
+/** NAMESPACE (RFC 9051 6.3.10): one's own mail, that of others, and everybody's. */
 export const namespace: Command = command({
   name: 'NAMESPACE',
   states: ['authenticated', 'selected'],
@@ -13,6 +13,8 @@ export const namespace: Command = command({
 });
 
 /** The NAMESPACE response, which LANGUAGE gives too (RFC 5255 3.4). */
-export async function tellNamespaces({ out }: ImapSession): Promise<void> {
-  out.untagged('NAMESPACE (("" "/")) NIL NIL');
+export async function tellNamespaces({ out, store }: ImapSession): Promise<void> {
+  const { others, shared } = store.namespaces;
+  const everybodys = shared === null ? 'NIL' : `(("${shared}" "/"))`;
+  out.untagged(`NAMESPACE (("" "/")) (("${others}" "/")) ${everybodys}`);
 }

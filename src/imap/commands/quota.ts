@@ -4,8 +4,8 @@ import { ImapNo } from '../errors.ts';
 import { mailboxName } from '../response.ts';
 
 /**
- * Quota roots: "" is the account's; a mailbox with limits of its own is a root too, named as the mailbox. What they say
- * is what the store refuses by, its grace aside.
+ * Quota roots: "" is the account's; that of another user is named as their mailboxes begin; a mailbox with limits of its
+ * own is a root too, named as the mailbox. What they say is what the store refuses by, its grace aside.
  */
 const ACCOUNT = '""';
 
@@ -20,7 +20,7 @@ export const getQuota: Command = command({
       tell(session, ACCOUNT, await session.store.quota());
       return undefined;
     }
-    const own = await limitsOf(session, root);
+    const own = (await limitsOf(session, root)) ?? (await session.store.quotaOfRoot(root));
     if (!own) throw new ImapNo('No such quota root', 'NONEXISTENT');
     tell(session, mailboxName(root, session.names), own);
     return undefined;
@@ -36,17 +36,32 @@ export const getQuotaRoot: Command = command({
   async run(session, path) {
     const name = mailboxName(path, session.names);
     const own = await limitsOf(session, path);
-    session.out.untagged(`QUOTAROOT ${name} ${ACCOUNT}${own ? ` ${name}` : ''}`);
-    tell(session, ACCOUNT, await session.store.quota());
+    const { root, quota } = await accountAround(session, path);
+    const account = root === '' ? ACCOUNT : mailboxName(root, session.names);
+    session.out.untagged(`QUOTAROOT ${name} ${account}${own ? ` ${name}` : ''}`);
+    tell(session, account, quota);
     if (own) tell(session, name, own);
     return undefined;
   },
 });
 
+/** What is put into another user's mailbox counts for them. */
+async function accountAround(
+  { store }: ImapSession,
+  path: string,
+): Promise<{ readonly root: string; readonly quota: Quota }> {
+  const mailbox = await store.mailbox(path, 'known');
+  if (mailbox && (await store.rightsIfAny(mailbox.id)).has('r')) return store.quotaRootOf(mailbox.id);
+  return { root: '', quota: await store.quota() };
+}
+
 /** undefined when there is no such mailbox, or it has no limits of its own. */
 async function limitsOf({ store }: ImapSession, path: string): Promise<Quota | undefined> {
   const mailbox = await store.mailbox(path);
   if (!mailbox?.selectable) return undefined;
+  // To whom it is not listed it is not there (RFC 4314 6).
+  const rights = await store.rightsIfAny(mailbox.id);
+  if (!rights.has('r') && !rights.has('l')) return undefined;
   const quota = await store.quota(mailbox.id);
   return quota.limitBytes === null && quota.limitMessages === null ? undefined : quota;
 }

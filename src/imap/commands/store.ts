@@ -2,6 +2,7 @@ import type { FlagChange, ModSeq, UidRange } from '../../store/store.ts';
 import { type Command, command, type ImapSession, type Ok } from '../command.ts';
 import type { Parser } from '../parser.ts';
 import { formatSet, type SequenceSet } from '../sequence-set.ts';
+import { isAllowed } from '../shared/flag-rights.ts';
 import { writable } from './expunge.ts';
 
 interface Arguments {
@@ -46,13 +47,15 @@ export const store: Command = command({
         selected.changesNothing();
         throw error;
       });
-    selected.changedHere(messages, args.silent);
+    // What was not done for want of a right is told even if it was to be .SILENT: the client believes otherwise.
+    const silent = isAllowed(args, selected.rights) ? args.silent : 'told';
+    selected.changedHere(messages, silent);
     const { out } = session;
     let sequence = 0;
     for (const message of messages) {
       sequence = selected.sequenceOf(message.uid, sequence + 1);
       if (sequence === 0) continue;
-      if (args.silent === 'told') {
+      if (silent === 'told') {
         const flags = session.flagsOf(message, { uid: args.by === 'uid' });
         out.untagged(`${sequence} FETCH ${flags}`);
       } else if (session.enabled.has('CONDSTORE'))

@@ -31,6 +31,8 @@ export class SharedAccounts {
   /** Whose mailboxes are everybody's (`imap.publicAccount`). */
   readonly publicAccount: AccountId | null;
   readonly #store: MailStore;
+  /** Sessions of owners. */
+  readonly #owners = new Map<AccountId, Set<() => Promise<void>>>();
   readonly #kept = new Map<AccountId, { readonly kept: Promise<Kept>; borrowers: number }>();
 
   constructor(store: MailStore, publicAccount: AccountId | null) {
@@ -86,10 +88,21 @@ export class SharedAccounts {
     }
   }
 
-  /** A list was changed by whoever had the account without borrowing it: its owner. */
-  async forget(account: AccountId, id: MailboxId): Promise<void> {
+  /** A list has just been changed. Resolves when everybody minds it who is logged in here. */
+  async changed(account: AccountId, id: MailboxId): Promise<void> {
     const kept = await this.#kept.get(account)?.kept.catch(() => undefined);
     kept?.lists.forget(id);
+    await Promise.all([...(this.#owners.get(account) ?? [])].map((hear) => hear()));
+  }
+
+  /** Calls back when a list of the owner's own mailboxes was changed. Returns how to stop. */
+  joinOwner(account: AccountId, hear: () => Promise<void>): () => void {
+    const owners = this.#owners.get(account) ?? new Set();
+    this.#owners.set(account, owners.add(hear));
+    return () => {
+      owners.delete(hear);
+      if (owners.size === 0 && this.#owners.get(account) === owners) this.#owners.delete(account);
+    };
   }
 
   async #open(account: AccountId): Promise<Kept> {

@@ -77,6 +77,10 @@ export class GuardedAccount implements AccountStore {
     return this.#guard.rights(id);
   }
 
+  rightsIfAny(id: MailboxId): Promise<Rights> {
+    return this.#guard.rightsIfAny(id);
+  }
+
   async mailboxes(): Promise<readonly Mailbox[]> {
     const all = await this.#store.mailboxes();
     if (this.#guard.isOwner) return all;

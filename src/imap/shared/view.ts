@@ -79,23 +79,31 @@ export class UserView implements AccountStore {
   /** Mailboxes of others that were seen so far. */
   readonly #homes = new Map<MailboxId, Place>();
   readonly #watchers = new Set<Watcher>();
+  readonly #leave: () => void;
   #closed = false;
 
   private constructor(own: AccountStore, accounts: SharedAccounts) {
     this.account = own.account;
     this.#own = own;
     this.#accounts = accounts;
+    this.#leave = accounts.joinOwner(own.account, () => this.lookAtOwn());
   }
 
   static async of(own: AccountStore, accounts: SharedAccounts): Promise<UserView> {
     const view = new UserView(own, accounts);
-    await view.lookAtOwn();
+    try {
+      await view.lookAtOwn();
+    } catch (error) {
+      view.close();
+      throw error;
+    }
     return view;
   }
 
   /** Lets go of all accounts. */
   close(): void {
     this.#closed = true;
+    this.#leave();
     for (const watcher of this.#watchers) for (const stop of watcher.stops) stop();
     this.#watchers.clear();
     for (const { store } of this.#opened) store.close();
@@ -122,6 +130,12 @@ export class UserView implements AccountStore {
   async rights(id: MailboxId): Promise<Rights> {
     const store = this.#at(id);
     return store instanceof GuardedAccount ? store.rights(id) : ALL_RIGHTS;
+  }
+
+  /** None where there is nothing to have any on. */
+  async rightsIfAny(id: MailboxId): Promise<Rights> {
+    const store = this.#at(id);
+    return store instanceof GuardedAccount ? store.rightsIfAny(id) : ALL_RIGHTS;
   }
 
   /** The same when a list has just changed; undefined when there is no such mailbox any more. */
@@ -425,9 +439,7 @@ export class UserView implements AccountStore {
 
   async setAcl(id: MailboxId, identifier: string, change: AclChange): Promise<void> {
     await this.#at(id).setAcl(id, identifier, change);
-    if (!this.isOwn(id)) return;
-    await this.#accounts.forget(this.account, id);
-    await this.lookAtOwn();
+    await this.#accounts.changed(this.ownerOf(id), id);
   }
 
   seenBy(id: MailboxId, reader: AccountId): Promise<Uint32Array> {
