@@ -3,6 +3,7 @@
  * What cannot be an address keeps its text as a name, so that nothing a person wrote disappears.
  * Encoded words stay encoded: ENVELOPE shows them as they are, decodeWords() reads them.
  */
+import { trimBlanks } from './header.ts';
 
 export interface Mailbox {
   readonly is: 'mailbox';
@@ -213,7 +214,7 @@ class AddressListParser {
         from = ++at;
       } else if (char === '(') depth++;
       else if (char === ')' && --depth === 0) {
-        this.#comment = (text + this.#text.slice(from, at)).trim() || null;
+        this.#comment = trimBlanks(text + this.#text.slice(from, at)) || null;
         this.#at = at + 1;
         return true;
       }
@@ -274,8 +275,5 @@ function joined(tokens: readonly Token[]): string {
 }
 
 function textOf(tokens: readonly Token[]): string {
-  return tokens
-    .map(({ text, space }) => (space ? ` ${text}` : text))
-    .join('')
-    .trim();
+  return trimBlanks(tokens.map(({ text, space }) => (space ? ` ${text}` : text)).join(''));
 }

@@ -6,7 +6,7 @@
  * Dovecot does it.
  */
 import { type Group, type Mailbox, parseAddressList } from './address-list.ts';
-import { fields, unfold } from './header.ts';
+import { fields, trimBlanks, unfold } from './header.ts';
 import { imapString, nstring } from './imap-string.ts';
 
 /**
@@ -52,7 +52,7 @@ export const EMPTY_ENVELOPE: string = envelope('');
 
 /** Text for people: what folding made of blanks is one blank. */
 function oneLine(value: string): string {
-  return value.replace(/[ \t\r\n]+/g, ' ').trim();
+  return trimBlanks(value.replace(/[ \t\r\n]+/g, ' '));
 }
 
 function addresses(value: string): string {

@@ -47,7 +47,21 @@ export function fieldValues(header: string, name: string): string[] {
 /** Takes out the line ends of a folded value, and blanks around it (RFC 5322 2.2.3). */
 export function unfold(value: string): string {
   const text = value.includes('\n') ? value.replace(/\r?\n/g, '') : value;
-  return text.trim();
+  return trimBlanks(text);
+}
+
+/** `trim()` would take the octet A0 for a blank, with which many a letter of UTF-8 ends. */
+export function trimBlanks(text: string): string {
+  let start = 0;
+  let end = text.length;
+  while (start < end && isBlank(text.charCodeAt(start))) start++;
+  while (end > start && isBlank(text.charCodeAt(end - 1))) end--;
+  return text.slice(start, end);
+}
+
+/** SPACE, and TAB to CR. */
+function isBlank(code: number): boolean {
+  return code === SPACE || (code >= TAB && code <= 0x0d);
 }
 
 /**

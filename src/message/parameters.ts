@@ -3,6 +3,7 @@
  * charsets put together. Lenient where real mail is: missing quotes, missing semicolons, raw 8-bit. Linear, never throws.
  */
 import { decodeBytes, decodeLenient } from './charset.ts';
+import { trimBlanks } from './header.ts';
 
 /** What stands before the first `;` (comments dropped, lower case) and the parameters, decoded. */
 export interface StructuredValue {
@@ -75,7 +76,7 @@ class Reader {
       } else this.at++;
     }
     taken += this.#text.slice(from, this.at++);
-    return taken.trim();
+    return trimBlanks(taken);
   }
 
   /** The next name with its `=` skipped; undefined when junk was skipped instead. */
@@ -109,7 +110,7 @@ class Reader {
           return this.#text.slice(start, blank);
       } else this.at++;
     }
-    return this.#text.slice(start, this.at).trim();
+    return trimBlanks(this.#text.slice(start, this.at));
   }
 
   #quoted(): string {

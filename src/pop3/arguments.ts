@@ -1,4 +1,5 @@
-import { isUtf8 } from 'node:buffer';
+import { isAscii, isUtf8 } from 'node:buffer';
+import { saslprep } from '../directory/saslprep.ts';
 import { Pop3SyntaxError } from './errors.ts';
 
 /** Arguments come as latin1, one character an octet. */
@@ -23,5 +24,9 @@ export function words(args: string, least: number, most: number): readonly strin
 export function utf8(args: string): string {
   const bytes = Buffer.from(args, 'latin1');
   if (!isUtf8(bytes) || bytes.includes(0)) throw new Pop3SyntaxError('this is not UTF-8');
-  return bytes.toString('utf8');
+  const text = bytes.toString('utf8');
+  // RFC 6856 2.2: what SASLprep forbids is refused; ASCII was never asked to pass it (RFC 1939).
+  if (!isAscii(bytes) && saslprep(text) === undefined)
+    throw new Pop3SyntaxError('this name or password cannot be one');
+  return text;
 }

@@ -1,7 +1,7 @@
 import { StoreError } from '../store/store.ts';
 
-/** Extended response codes (RFC 2449 8, RFC 3206). */
-export type ResponseCode = 'IN-USE' | 'LOGIN-DELAY' | 'AUTH' | 'SYS/TEMP' | 'SYS/PERM';
+/** Extended response codes (RFC 2449 8, RFC 3206, RFC 6856 5). */
+export type ResponseCode = 'IN-USE' | 'LOGIN-DELAY' | 'AUTH' | 'SYS/TEMP' | 'SYS/PERM' | 'UTF8';
 
 /** Thrown to answer `-ERR [code] text`; `cause` is for our log and never leaves the house. */
 export class Pop3Error extends Error {

@@ -4,6 +4,8 @@ import { type Catalogue, inLanguage, type Language } from '../lib/language.ts';
 const FRENCH: Catalogue = {
   texts: new Map([
     ['APOP is not offered here', 'APOP n’est pas proposé ici'],
+    ['STLS comes before UTF8', 'STLS vient avant UTF8'],
+    ['UTF-8 from now on', 'UTF-8 désormais'],
     ['USER comes first', 'USER vient d’abord'],
     ['a message number is missing', 'il manque un numéro de message'],
     ['a name and a digest are expected', 'un nom et une empreinte sont attendus'],
@@ -43,6 +45,8 @@ const FRENCH: Catalogue = {
     ['this command has no arguments', 'cette commande n’a pas d’arguments'],
     ['this is not UTF-8', 'ce n’est pas de l’UTF-8'],
     ['this is not base64', 'ce n’est pas du base64'],
+    ['this message needs UTF8', 'ce message demande UTF8'],
+    ['this name or password cannot be one', 'ce nom ou mot de passe n’en peut être un'],
     ['this language from now on', 'cette langue désormais'],
     ['too many arguments', 'trop d’arguments'],
     ['too many errors', 'trop d’erreurs'],

@@ -1,4 +1,5 @@
 import { type RawMessage, rawMessage } from '../mail/raw-message.ts';
+import type { Part } from '../message/structure.ts';
 import { type AccountStore, type Columns, type Mailbox, StoreError, type Uid } from '../store/store.ts';
 import { parseUidlFormat, type UidlFormat } from '../store/uidl-format.ts';
 import { Pop3Error, Pop3SyntaxError } from './errors.ts';
@@ -104,6 +105,11 @@ export class Maildrop {
     const bytes = this.#ahead.get(entry.uid);
     this.#ahead.delete(entry.uid);
     return bytes ? rawMessage([bytes]) : this.#store.raw(this.#inbox.id, entry.uid);
+  }
+
+  /** Where its headers are. */
+  structure(entry: Entry): Promise<Part> {
+    return this.#store.structure(this.#inbox.id, entry.uid);
   }
 
   markDeleted(entry: Entry): void {

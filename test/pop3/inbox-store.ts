@@ -1,5 +1,6 @@
 import type { AccountId } from '../../src/directory/directory.ts';
 import { type RawMessage, rawMessage } from '../../src/mail/raw-message.ts';
+import { scan } from '../../src/message/scan.ts';
 import {
   type AccountStore,
   type FlagChange,
@@ -62,7 +63,7 @@ export class InboxStore {
       contents: async function* (this: InboxStore, _id: MailboxId, uids: readonly Uid[]) {
         for (const uid of uids) {
           const found = uid % 2 === 0 ? this.messages.get(uid) : undefined;
-          if (found) yield [{ uid, bytes: Buffer.concat(await Array.fromAsync(found.raw.read())) }];
+          if (found) yield [{ uid, bytes: await bytesOf(found.raw) }];
         }
       }.bind(this),
       keptUidls: async function* (this: InboxStore) {
@@ -72,6 +73,11 @@ export class InboxStore {
         const found = this.messages.get(uid);
         if (!found) throw new StoreError('expunged', 'gone');
         return found.raw;
+      },
+      structure: async (_id, uid) => {
+        const found = this.messages.get(uid);
+        if (!found) throw new StoreError('expunged', 'gone');
+        return scan(await bytesOf(found.raw));
       },
       setFlags: async (_id, uids, change: FlagChange) => {
         for (const uid of uids) for (const flag of change.flags) this.messages.get(uid)?.flags.add(flag);
@@ -112,4 +118,10 @@ export class InboxStores {
     const used: Partial<MailStore> = { account: async (id) => this.inbox(id).store(id) };
     return used as MailStore;
   }
+}
+
+async function bytesOf(raw: RawMessage): Promise<Buffer> {
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of raw.read()) chunks.push(chunk);
+  return Buffer.concat(chunks);
 }

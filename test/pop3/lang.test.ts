@@ -58,6 +58,7 @@ test('as in RFC 6856 3.3', async () => {
     S: TOP
     S: UIDL
     S: LANG
+    S: UTF8 USER
     S: IMPLEMENTATION *
     S: .
     C: LANG *

@@ -161,7 +161,7 @@ describe('messages', () => {
     const bytes = Buffer.from(Array.from({ length: 256 }, (_, i) => i).filter((i) => i !== 10 && i !== 13));
     const text = `X: \xe9\r\n\r\n${bytes.toString('latin1')}\r\n.\r\n..\r\n\r\n.\r\n`;
     world.inbox().add(text);
-    const client = await world.login();
+    const client = await world.login('utf8');
     expect(await client.lines('RETR 1')).toBe(text);
   });
 
@@ -177,7 +177,7 @@ describe('messages', () => {
     }
     for (const text of texts) world.inbox().add(text);
     expect(texts.length).toBeGreaterThan(20);
-    const client = await world.login();
+    const client = await world.login('utf8');
     for (const [i, text] of texts.entries()) expect(await client.lines(`RETR ${i + 1}`)).toBe(text);
   });
 
@@ -372,7 +372,7 @@ describe('the maildrop', () => {
     const second = await world.client();
     await second.ask(`USER ${ALICE}`);
     expect(await second.ask(`PASS ${PASSWORD}`)).toMatch(/^-ERR \[IN-USE\]/);
-    await world.login('test@example.org', 'test');
+    await world.login('ascii', 'test@example.org', 'test');
     expect(await first.ask('QUIT')).toMatch(/^\+OK/);
     await second.ask(`USER ${ALICE}`);
     expect(await second.ask(`PASS ${PASSWORD}`)).toMatch(/^\+OK/);

@@ -118,8 +118,13 @@ export class Pop3World {
   }
 
   /** Logged in. */
-  async login(account: string = ALICE, password: string = PASSWORD): Promise<Client> {
+  async login(
+    mode: 'ascii' | 'utf8' = 'ascii',
+    account: string = ALICE,
+    password: string = PASSWORD,
+  ): Promise<Client> {
     const client = await this.client();
+    if (mode === 'utf8') await client.ask('UTF8');
     await client.ask(`USER ${account}`);
     const answer = await client.ask(`PASS ${password}`);
     if (!answer.startsWith('+OK')) throw new Error(answer);

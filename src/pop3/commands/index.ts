@@ -15,6 +15,7 @@ import { stls } from './stls.ts';
 import { top } from './top.ts';
 import { uidl } from './uidl.ts';
 import { user } from './user.ts';
+import { utf8 } from './utf8.ts';
 
 const ordinary: readonly Command[] = [
   user,
@@ -31,6 +32,7 @@ const ordinary: readonly Command[] = [
   top,
   uidl,
   lang,
+  utf8,
   quit,
 ];
 

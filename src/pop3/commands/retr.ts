@@ -1,6 +1,6 @@
 import { words } from '../arguments.ts';
 import type { Command } from '../command.ts';
-import { sendMessage } from '../message.ts';
+import { readable, sendMessage } from '../message.ts';
 
 /** RETR (RFC 1939 5). */
 export const retr: Command = {
@@ -10,7 +10,7 @@ export const retr: Command = {
   async run(session, args, maildrop) {
     const [number = ''] = words(args, 1, 1);
     const entry = maildrop.entry(number);
-    const raw = await maildrop.raw(entry);
+    const raw = await readable(session, maildrop, entry);
     await sendMessage(session, `${raw.size} octets`, raw.read());
     maildrop.markRetrieved(entry);
     session.retrieved(raw.size);

@@ -1,7 +1,7 @@
 import { words } from '../arguments.ts';
 import type { Command } from '../command.ts';
 import { Pop3SyntaxError } from '../errors.ts';
-import { sendMessage } from '../message.ts';
+import { readable, sendMessage } from '../message.ts';
 import { top as topLines } from '../multi-line.ts';
 
 /** TOP (RFC 1939 7). A look at the beginning is no retrieval: the message stays unseen. */
@@ -14,7 +14,7 @@ export const top: Command = {
     const [number = '', count = ''] = words(args, 2, 2);
     if (!/^\d{1,15}$/.test(count)) throw new Pop3SyntaxError('a number of lines is missing');
     const entry = maildrop.entry(number);
-    const raw = await maildrop.raw(entry);
+    const raw = await readable(session, maildrop, entry);
     await sendMessage(session, 'top of message follows', topLines(raw.read(), Number(count)));
     return null;
   },
