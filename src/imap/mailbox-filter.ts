@@ -1,6 +1,7 @@
-import type { AccountStore, Mailbox } from '../store/store.ts';
+import type { Mailbox } from '../store/store.ts';
 import { SEPARATOR } from './list-pattern.ts';
 import type { Parser } from './parser.ts';
+import type { UserView } from './shared/view.ts';
 
 /** Mailboxes by what they are to the user: filter-mailboxes (RFC 5465 6), with subtree-one (RFC 7377 2.2). */
 
@@ -28,7 +29,7 @@ export function parseMailboxFilter(p: Parser): MailboxFilter {
 
 /** The selectable mailboxes that one of the filters means, each once; `selected` means none of them. */
 export async function mailboxesOf(
-  store: AccountStore,
+  store: UserView,
   filters: readonly MailboxFilter[],
 ): Promise<readonly Mailbox[]> {
   if (filters.every(({ of }) => of === 'selected')) return [];
@@ -37,21 +38,27 @@ export async function mailboxesOf(
   );
   const tests = filters.map((filter) => mailboxTest(filter, subscribed));
   const mailboxes = await store.mailboxes();
-  return mailboxes.filter(({ selectable, path }) => selectable && tests.some((matches) => matches(path)));
+  return mailboxes.filter(
+    ({ id, selectable, path }) =>
+      selectable && tests.some((matches) => matches(path, store.isOwn(id) ? 'own' : 'shared')),
+  );
 }
+
+/** Whether it is the user's, or somebody shares it with them (RFC 2342). */
+export type Whose = 'own' | 'shared';
 
 /** Whether a filter means a mailbox of this name; `selected` means none. */
 export function mailboxTest(
   filter: MailboxFilter,
   subscribed: ReadonlySet<string>,
-): (path: string) => boolean {
+): (path: string, whose: Whose) => boolean {
   switch (filter.of) {
     case 'selected':
       return () => false;
     // Any mailbox may be the target of a delivery, and then both are the same (RFC 5465 6.4).
     case 'inboxes':
     case 'personal':
-      return () => true;
+      return (_, whose) => whose === 'own';
     case 'subscribed':
       return (path) => subscribed.has(path);
     case 'mailboxes': {

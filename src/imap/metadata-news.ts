@@ -50,9 +50,9 @@ export class MetadataNews implements News {
     this.#waiting = 0;
   }
 
-  #isWanted(path: string): boolean {
+  #isWanted(mailbox: MailboxId, path: string): boolean {
     const { enabled, notify } = this.#session;
-    if (notify?.wantsMetadata(path)) return true;
+    if (notify?.wantsMetadata(mailbox, path)) return true;
     // METADATA-SERVER is about the server's annotations alone (RFC 5464 1).
     return enabled.has('METADATA') || (path === '' && enabled.has('METADATA-SERVER'));
   }
@@ -65,7 +65,7 @@ export class MetadataNews implements News {
       return;
     }
     if (change.type !== 'annotated' || change.by === this.#session.connection.sid) return;
-    if (!this.#isWanted(change.path)) return;
+    if (!this.#isWanted(change.mailbox, change.path)) return;
     const changed = this.#changed.get(change.mailbox) ?? { path: change.path, names: new Map() };
     changed.path = change.path;
     this.#changed.set(change.mailbox, changed);

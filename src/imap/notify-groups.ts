@@ -1,5 +1,5 @@
 import { type FetchWish, parseFetchWish } from './commands/fetch.ts';
-import { type MailboxFilter, mailboxTest, parseMailboxFilter } from './mailbox-filter.ts';
+import { type MailboxFilter, mailboxTest, parseMailboxFilter, type Whose } from './mailbox-filter.ts';
 import type { Parser } from './parser.ts';
 
 /** The event-groups of NOTIFY (RFC 5465 6 and 8): which mailboxes, and what of them is to be told. */
@@ -124,16 +124,15 @@ function checkEvents(
   if (hasAny && !hasBoth && !unknown) p.fail('MessageNew and MessageExpunge belong together', at);
 }
 
+export type EventsByPath = (path: string, whose: Whose) => ReadonlySet<EventName>;
+
 /** What is to be told of a mailbox by its name; `subscribed` may change, and counts as it is when it is asked. */
-export function eventsByPath(
-  { others }: Groups,
-  subscribed: ReadonlySet<string>,
-): (path: string) => ReadonlySet<EventName> {
+export function eventsByPath({ others }: Groups, subscribed: ReadonlySet<string>): EventsByPath {
   const tests = others.map(({ filter, events }) => ({ matches: mailboxTest(filter, subscribed), events }));
-  return (path) => {
+  return (path, whose) => {
     const found = new Set<EventName>();
     for (const { matches, events } of tests) {
-      if (!matches(path)) continue;
+      if (!matches(path, whose)) continue;
       // No events of these mailboxes are wanted, whatever other groups say of them (RFC 5465 8, events).
       if (events.size === 0) return events;
       for (const event of events) found.add(event);

@@ -3,7 +3,7 @@ import type { ImapSession, News } from './command.ts';
 import type { FetchWish } from './commands/fetch.ts';
 import { changedLine } from './commands/list.ts';
 import { ImapNo } from './errors.ts';
-import { type EventName, eventsByPath, type Groups, NO_GROUPS } from './notify-groups.ts';
+import { type EventName, type EventsByPath, eventsByPath, type Groups, NO_GROUPS } from './notify-groups.ts';
 import { NotifyNames } from './notify-names.ts';
 import { mailboxName } from './response.ts';
 import type { Wanted } from './selected.ts';
@@ -38,6 +38,8 @@ interface Known {
   unseen: number;
   /** Ends looking at the disk. */
   stop: (() => void) | null;
+  /** Listed, but not to be looked into (RFC 5465 3.1). */
+  access: 'read' | 'none';
 }
 
 /** What has happened to a mailbox since the client was told. */
@@ -54,11 +56,13 @@ export class Notify implements News {
   #groups: Groups;
   #unwatch: () => void = () => {};
   readonly #subscribed: Set<string> = new Set();
-  #events: (path: string) => ReadonlySet<EventName> = () => new Set();
+  #events: EventsByPath = () => new Set();
   readonly #known = new Map<MailboxId, Known>();
   #onDisk = 0;
   #pending = new Map<MailboxId, Pending>();
   #apart = 0;
+  /** Mailboxes whose access control lists have changed. */
+  readonly #rights = new Map<MailboxId, string>();
   readonly #names = new NotifyNames(MAX_NAMES);
   readonly #own = new Map<MailboxId, Set<Uid>>();
   #owned = 0;
@@ -93,13 +97,14 @@ export class Notify implements News {
   }
 
   /** Whether the client wants to hear that annotations changed; of the account's: no path. */
-  wantsMetadata(path: string): boolean {
-    if (path !== '') return this.#events(path).has('MailboxMetadataChange');
+  wantsMetadata(mailbox: MailboxId, path: string): boolean {
+    if (path !== '') return this.#wants(mailbox, path).has('MailboxMetadataChange');
     return this.#groups.others.some(({ events }) => events.has('ServerMetadataChange'));
   }
 
   get hasPending(): boolean {
-    return this.#overflow !== 'none' || this.#names.hasPending || this.#pending.size > 0;
+    const hasNames = this.#names.hasPending || this.#rights.size > 0;
+    return this.#overflow !== 'none' || hasNames || this.#pending.size > 0;
   }
 
   /** This session is about to do this to a mailbox, and needs not be told (RFC 5465 5). */
@@ -138,6 +143,10 @@ export class Notify implements News {
       return;
     }
     try {
+      for (const [id, path] of this.#rights) {
+        this.#rights.delete(id);
+        await this.#lookAtRights(id, path);
+      }
       for (const { path, was } of this.#names.take()) {
         out.untagged(await changedLine(this.#session, path, this.#subscribed.has(path), was));
         if (out.full) await out.flush();
@@ -160,7 +169,7 @@ export class Notify implements News {
   /** STATUS of all mailboxes whose messages are told of, but the selected one (RFC 5465 3.1). */
   async tellAll(): Promise<void> {
     const { store, out } = this.#session;
-    const all = [...this.#known].filter(([id, { of }]) => of !== 'nothing' && !this.#isSelected(id));
+    const all = [...this.#known].filter(([id]) => this.#isWatched(id) && !this.#isSelected(id));
     const answers: Promise<Mailbox | undefined>[] = [];
     for (const [at, [id, known]] of all.entries()) {
       for (const [, { path }] of all.slice(answers.length, at + IN_ADVANCE)) {
@@ -195,6 +204,7 @@ export class Notify implements News {
     for (const { stop } of this.#known.values()) stop?.();
     this.#known.clear();
     this.#pending.clear();
+    this.#rights.clear();
     this.#names.clear();
     this.#forgetOwn();
     this.#groups = NO_GROUPS;
@@ -216,7 +226,10 @@ export class Notify implements News {
       this.#events = eventsByPath(groups, this.#subscribed);
       const mailboxes = await store.mailboxes();
       if (mailboxes.length > MAX_MAILBOXES) throw new ImapNo('These are too many mailboxes', OVERFLOW);
-      for (const { id, path, unseen } of mailboxes) this.#learn(id, path, unseen);
+      for (const { id, path, unseen } of mailboxes) {
+        this.#learn(id, path, unseen);
+        await this.#checkAccess(id, path);
+      }
     } catch (error) {
       this.stop();
       throw error;
@@ -236,11 +249,14 @@ export class Notify implements News {
           this.#touch(change.mailbox, { added: new Set(), expunged: true, flags: false });
         break;
       case 'flags':
-        if (this.#known.get(change.mailbox)?.of === 'everything')
+        if (this.#isWatched(change.mailbox) && this.#known.get(change.mailbox)?.of === 'everything')
           this.#touch(change.mailbox, { added: new Set(), expunged: false, flags: true });
         break;
       case 'mailbox':
         this.#hearName(change);
+        break;
+      case 'acl':
+        this.#rights.set(change.mailbox, change.path);
         break;
     }
     if (this.#names.isTooMuch || this.#known.size > MAX_MAILBOXES) this.overflow();
@@ -272,13 +288,18 @@ export class Notify implements News {
   }
 
   #hearName({ what, mailbox, path }: Extract<Change, { readonly type: 'mailbox' }>): void {
+    const isSubscription = what === 'subscribed' || what === 'unsubscribed';
+    // What others subscribe to is their business.
+    if (isSubscription && !this.#session.store.isOwn(mailbox)) return;
     const was = this.#known.get(mailbox)?.path ?? null;
-    const wantedBefore = this.#events(was ?? path);
+    const wantedBefore = this.#wants(mailbox, was ?? path);
     if (what === 'subscribed') this.#subscribed.add(path);
     if (what === 'unsubscribed') this.#subscribed.delete(path);
     if (what === 'deleted') this.#forget(mailbox);
-    else if (what !== 'unsubscribed' || was !== null) this.#learn(mailbox, path, 0, what);
-    const wants = (event: EventName): boolean => wantedBefore.has(event) || this.#events(path).has(event);
+    else if (isSubscription) this.#learnAgain(path);
+    else this.#learn(mailbox, path, 0);
+    const wantedNow = this.#wants(mailbox, path);
+    const wants = (event: EventName): boolean => wantedBefore.has(event) || wantedNow.has(event);
     const isOwn = this.#names.isExpected(what, path);
     switch (what) {
       case 'subscribed':
@@ -295,21 +316,49 @@ export class Notify implements News {
         if (wants('MailboxName')) this.#names.changed(path);
         // Its direct parent has, or has no longer, a child (RFC 5465 5.4).
         const parent = path.slice(0, Math.max(path.lastIndexOf('/'), 0));
-        if (parent !== '' && this.#events(parent).has('MailboxName')) this.#names.changed(parent);
+        if (parent !== '' && this.#wants(mailbox, parent).has('MailboxName')) this.#names.changed(parent);
         // Another UIDVALIDITY than the mailbox that had this name before (RFC 5465 5.1).
-        if (what === 'created' && this.#known.get(mailbox)?.of === 'everything')
+        if (what === 'created' && this.#isWatched(mailbox) && wantedNow.has('FlagChange'))
           this.#touch(mailbox, { added: 'many', expunged: true, flags: true });
         break;
       }
     }
   }
 
-  #learn(id: MailboxId, path: string, unseen: number, what?: string): void {
+  /** Its filter may mean it now, or no longer. */
+  #learnAgain(path: string): void {
+    for (const [id, known] of this.#known) if (known.path === path) this.#learn(id, path, known.unseen);
+  }
+
+  /** Whose list says that the client may look in is told of; of the others it hears that they are there (RFC 5465 3.1). */
+  async #checkAccess(id: MailboxId, path: string): Promise<void> {
     const known = this.#known.get(id);
-    // A name can be subscribed to without being a mailbox.
-    if (!known && what !== undefined && what !== 'created' && what !== 'renamed') return;
-    const of = wantedOf(this.#events(path));
-    const entry = known ?? { path, of, unseen, stop: null };
+    if (!known || this.#wants(id, path).size === 0) return;
+    const rights = await this.#session.store.rightsIfAny(id);
+    const access = rights.has('r') ? 'read' : 'none';
+    if (access !== known.access) this.#names.changed(path);
+    known.access = access;
+  }
+
+  /** To be listed or not is to be or not to be (RFC 5465 5.4); what is not to be read is told of no further (5.9). */
+  async #lookAtRights(id: MailboxId, path: string): Promise<void> {
+    const rights = await this.#session.store.rightsNow(id);
+    const isListed = rights?.has('l') === true;
+    const wasListed = this.#known.has(id);
+    if (isListed && !wasListed) this.#learn(id, path, 0);
+    if (!isListed) this.#forget(id);
+    if (isListed !== wasListed && this.#wants(id, path).has('MailboxName')) this.#names.changed(path);
+    if (isListed) await this.#checkAccess(id, path);
+  }
+
+  #wants(id: MailboxId, path: string): ReadonlySet<EventName> {
+    return this.#events(path, this.#session.store.isOwn(id) ? 'own' : 'shared');
+  }
+
+  #learn(id: MailboxId, path: string, unseen: number): void {
+    const known = this.#known.get(id);
+    const of = wantedOf(this.#wants(id, path));
+    const entry = known ?? { path, of, unseen, stop: null, access: 'read' };
     entry.path = path;
     entry.of = of;
     this.#known.set(id, entry);
@@ -341,7 +390,7 @@ export class Notify implements News {
     const { store, enabled } = this.#session;
     const known = this.#known.get(id);
     // What happens in the selected mailbox is told as SELECTED has it, and no other way (RFC 5465 3.1).
-    if (!known || this.#isSelected(id)) return;
+    if (!known || !this.#isWatched(id) || this.#isSelected(id)) return;
     const mailbox = await store.mailbox(known.path, 'known');
     if (mailbox?.id !== id || !mailbox.selectable) return;
     const items = [`UIDVALIDITY ${mailbox.uidValidity}`];
@@ -362,7 +411,8 @@ export class Notify implements News {
   }
 
   #isWatched(id: MailboxId): boolean {
-    return (this.#known.get(id)?.of ?? 'nothing') !== 'nothing';
+    const known = this.#known.get(id);
+    return known?.access === 'read' && known.of !== 'nothing';
   }
 
   #isSelected(id: MailboxId): boolean {

@@ -144,10 +144,16 @@ export async function changedLine(
   subscribed: boolean,
   was: string | null,
 ): Promise<string> {
-  const mailbox = (await session.store.mailbox(path, 'known')) ?? null;
+  const { store } = session;
+  const found = await store.mailbox(path, 'known');
+  const rights = found && (await store.rightsIfAny(found.id));
+  // What may not be listed is not there (RFC 5465 5.4); what may not be read is told of no further (3.1).
+  const mailbox = found && rights?.has('l') ? found : null;
   const entry = { path, mailbox, subscribed };
   const asked = { form: 'extended', select: NONE, returned: new Set(['SUBSCRIBED']) } as const;
-  const told = line(session, entry, attributesOf(entry, asked, mailbox?.hasChildren ?? false));
+  const attributes = attributesOf(entry, asked, mailbox?.hasChildren ?? false);
+  if (mailbox?.selectable && rights?.has('r') === false) attributes.unshift('\\NoAccess');
+  const told = line(session, entry, attributes);
   return was === null ? told : `${told} ("OLDNAME" (${mailboxName(was, session.names)}))`;
 }
 
