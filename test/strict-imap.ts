@@ -161,9 +161,9 @@ function endOfLine(bytes: Buffer): number {
   }
 }
 
-/** `* n FETCH (…)`: its items by name, `BODY[…]` written as it came; undefined for any other response. */
+/** `* n FETCH (…)`, or UIDFETCH: its items by name, `BODY[…]` written as it came; undefined for any other response. */
 export function fetched(line: Buffer): Map<string, Value> | undefined {
-  const start = /^\* [1-9]\d* FETCH /.exec(line.toString('latin1', 0, 40));
+  const start = /^\* [1-9]\d* (?:UID)?FETCH /.exec(line.toString('latin1', 0, 40));
   if (!start) return undefined;
   const reader = new Reader(line, start[0].length);
   const items = new Map<string, Value>();

@@ -24,7 +24,14 @@ import type { Spool } from './spool.ts';
 export type State = 'not-authenticated' | 'authenticated' | 'selected';
 
 /** What a client can switch on with ENABLE (RFC 5161), or by using it (CONDSTORE, RFC 7162 3.1). */
-export type Feature = 'CONDSTORE' | 'QRESYNC' | 'IMAP4rev2' | 'METADATA' | 'METADATA-SERVER' | 'UTF8=ACCEPT';
+export type Feature =
+  | 'CONDSTORE'
+  | 'QRESYNC'
+  | 'IMAP4rev2'
+  | 'METADATA'
+  | 'METADATA-SERVER'
+  | 'UIDONLY'
+  | 'UTF8=ACCEPT';
 
 /** `i-default` is English too, and what all begin with (RFC 5255 3.1). */
 export type Tongue = Language | 'i-default';
@@ -114,6 +121,8 @@ export interface ImapSession {
   flagList(message: Message): string;
   /** `FETCH` response text for flags that changed: FLAGS, with UID and MODSEQ where the client wants them. */
   flagsOf(message: Message, also: { readonly uid: boolean }): string;
+  /** How a FETCH response to this client begins; with UIDONLY it is UIDFETCH (RFC 9586 3.3). */
+  fetchHead(sequence: number, uid: number): string;
   /** This session itself has put messages into a mailbox: of those in the selected one the client is told. */
   addedHere(mailbox: MailboxId, uids: readonly Uid[]): Promise<void>;
   /** Back to where nobody has logged in: of the connection only TLS and what ID said stay (RFC 8437 3). */

@@ -26,6 +26,11 @@ export class ImapBad extends Error {
   }
 }
 
+/** Sequence numbers from a client that has enabled UIDONLY (RFC 9586 3). */
+export function uidRequired(at: number): ImapBad {
+  return new ImapBad('Message numbers are not allowed once UIDONLY is enabled', at, 'UIDREQUIRED');
+}
+
 const CODES: Readonly<Record<StoreError['kind'], string>> = {
   'not-found': 'NONEXISTENT',
   exists: 'ALREADYEXISTS',

@@ -67,6 +67,8 @@ export interface ParserOptions {
   readonly utf8?: boolean;
   /** `utf8-only`: no command says in which charset it is (RFC 9755 3), for all is UTF-8. */
   readonly charsets?: 'any' | 'utf8-only';
+  /** `uids`: the client has given up sequence numbers (RFC 9586). */
+  readonly numbers?: 'all' | 'uids';
 }
 
 /** Thrown where the bytes end right after a literal's announcement: it has not been read yet. */
@@ -95,6 +97,7 @@ export class Parser {
   uid = false;
   readonly utf8: boolean;
   readonly charsets: 'any' | 'utf8-only';
+  readonly numbers: 'all' | 'uids';
   readonly #bytes: Buffer;
   readonly #spooled: ReadonlyMap<number, RawMessage> | undefined;
   #at = 0;
@@ -104,6 +107,7 @@ export class Parser {
     this.#spooled = source.spooled;
     this.utf8 = options.utf8 ?? false;
     this.charsets = options.charsets ?? 'any';
+    this.numbers = options.numbers ?? 'all';
   }
 
   /** The offset of the next byte. */

@@ -1,6 +1,6 @@
 import type { ModSeq, Uid, UidRange } from '../store/store.ts';
 import type { ImapSession } from './command.ts';
-import { ImapBad } from './errors.ts';
+import { ImapBad, uidRequired } from './errors.ts';
 import type { Parser } from './parser.ts';
 import { formatSet, type NumberRange, normalise, type SequenceSet } from './sequence-set.ts';
 
@@ -36,6 +36,8 @@ export function parseQresync(p: Parser): Qresync {
 }
 
 function parseMatch(p: Parser): Qresync['match'] {
+  // RFC 9586 3.7.
+  if (p.numbers === 'uids') throw uidRequired(p.at);
   p.take('(');
   const sequence = p.uidSet();
   const uids = p.sp().uidSet();
@@ -58,7 +60,7 @@ export async function tellSince(session: ImapSession, qresync: Qresync): Promise
       const sequence = selected.sequenceOf(message.uid);
       if (sequence === 0) continue;
       const flags = session.flagsOf(message, { uid: true });
-      out.untagged(`${sequence} FETCH ${flags}`);
+      out.untagged(`${session.fetchHead(sequence, message.uid)} ${flags}`);
       if (out.full) await out.flush();
     }
   }

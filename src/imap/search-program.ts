@@ -1,7 +1,7 @@
 import { isKnownCharset } from '../message/charset.ts';
 import { ACCOUNT } from '../store/store.ts';
 import type { ImapSession } from './command.ts';
-import { ImapBad, ImapNo } from './errors.ts';
+import { ImapBad, ImapNo, uidRequired } from './errors.ts';
 import { Parser } from './parser.ts';
 import { FILTER_ENTRIES, MAX_FILTER_DEPTH, undefinedFilter } from './search/filter.ts';
 import type { FuzzyTerm } from './search/fuzzy.ts';
@@ -88,6 +88,7 @@ function parseProgram(p: Parser, charset: string): SearchProgram {
 /** Each place is filled anew, and all keys count as one search's: filters in filters cannot make it grow beyond that. */
 async function putFiltersIn(session: ImapSession, context: SearchContext): Promise<void> {
   const annotations = new Map<string, string>();
+  const numbers = session.enabled.has('UIDONLY') ? 'uids' : 'all';
   for (const [name, value] of await session.store.annotations(ACCOUNT))
     annotations.set(name.toLowerCase(), value);
   for (let place = context.filters.pop(); place; place = context.filters.pop()) {
@@ -100,12 +101,17 @@ async function putFiltersIn(session: ImapSession, context: SearchContext): Promi
       undefinedFilter(place.name);
     context.within = [...place.within, name];
     context.fuzzy = place.fuzzy;
-    place.criterion = parseFilter(place.name, value, context);
+    place.criterion = parseFilter(place.name, value, context, numbers);
   }
 }
 
-function parseFilter(name: string, value: string, context: SearchContext): Criterion {
-  const p = new Parser({ bytes: Buffer.from(value, 'latin1') });
+function parseFilter(
+  name: string,
+  value: string,
+  context: SearchContext,
+  numbers: 'all' | 'uids',
+): Criterion {
+  const p = new Parser({ bytes: Buffer.from(value, 'latin1') }, { numbers });
   try {
     return parseKeys(p, context);
   } catch (error) {
@@ -146,6 +152,8 @@ function parseKey(p: Parser, context: SearchContext): Criterion {
 
 function sequenceKey(p: Parser, context: SearchContext): Criterion {
   const set = p.sequenceSet();
+  // What $ stands for are messages, whatever they are numbered by (RFC 9586 3.5).
+  if (p.numbers === 'uids' && set.ranges !== '$') throw uidRequired(set.at);
   context.sequences = true;
   return fixed(({ selected }) => ({ uid: selected.resolve(within(set, selected.exists), 'sequence') }));
 }

@@ -21,7 +21,7 @@ import type {
 } from './command.ts';
 import { CommandReader, type Received } from './command-reader.ts';
 import { tellFetched } from './commands/fetch.ts';
-import { ImapBad, ImapNo, toImapNo } from './errors.ts';
+import { ImapBad, ImapNo, toImapNo, uidRequired } from './errors.ts';
 import { flagLines } from './flag-lines.ts';
 import { responseIn, textIn } from './languages.ts';
 import { LiveTelling } from './live-telling.ts';
@@ -45,8 +45,11 @@ const FAREWELL_MS = 1000;
 /** Not offered on a compressed connection: it is (RFC 4978 3), and it ends with its user (commands/unauthenticate.ts). */
 const NOT_COMPRESSED = new Set(['COMPRESS=DEFLATE', 'UNAUTHENTICATE']);
 
-/** A command with sequence numbers at the beginning of a line; in a literal it does no harm to take it for one. */
-const BY_NUMBER = /^[^ \r\n]{1,100} (?:FETCH|STORE|COPY|MOVE|SEARCH|SORT|THREAD|REPLACE) /im;
+/** Without UID they take sequence numbers, or answer with them. */
+const NUMBERED = ['FETCH', 'STORE', 'COPY', 'MOVE', 'SEARCH', 'SORT', 'THREAD', 'REPLACE'];
+
+/** One of them at the beginning of a line; in a literal it does no harm to take it for one. */
+const BY_NUMBER: RegExp = new RegExp(`^[^ \\r\\n]{1,100} (?:${NUMBERED.join('|')}) `, 'im');
 
 export class Session implements ImapSession {
   readonly world: ImapWorld;
@@ -331,9 +334,15 @@ export class Session implements ImapSession {
   flagsOf(message: Message, also: { readonly uid: boolean }): string {
     const condstore = this.#enabled.has('CONDSTORE');
     // RFC 7162 3.2.4: UID and MODSEQ from the first CONDSTORE enabling command on; RFC 9051 7.5.2: UID.
-    const uid = also.uid || condstore || this.#enabled.has('IMAP4rev2') ? `UID ${message.uid} ` : '';
+    const wantsUid = also.uid || condstore || this.#enabled.has('IMAP4rev2');
+    // UIDFETCH begins with it (RFC 9586 3.3).
+    const uid = wantsUid && !this.#enabled.has('UIDONLY') ? `UID ${message.uid} ` : '';
     const modSeq = condstore ? ` MODSEQ (${message.modSeq})` : '';
     return `(${uid}FLAGS ${this.flagList(message)}${modSeq})`;
+  }
+
+  fetchHead(sequence: number, uid: number): string {
+    return this.#enabled.has('UIDONLY') ? `${uid} UIDFETCH` : `${sequence} FETCH`;
   }
 
   async tell(expunges: 'now' | 'later'): Promise<void> {
@@ -472,6 +481,7 @@ export class Session implements ImapSession {
     if (!command || (p.uid ? command.uid === undefined : command.uid === 'only'))
       throw new ImapBad(`Unknown command ${name.slice(0, 40)}`, at);
     if (!command.states.includes(this.state)) throw this.#wrongState(command);
+    if (!p.uid && p.numbers === 'uids' && NUMBERED.includes(word)) throw uidRequired(at);
     return { command, name };
   }
 
@@ -497,7 +507,7 @@ export class Session implements ImapSession {
    * have waited (RFC 9051 5.5); that it did not shall not make it read, or delete, another message than it chose.
    */
   #numbersAhead(): boolean {
-    if (this.#selected?.hasPendingExpunges !== true) return false;
+    if (this.#selected?.hasPendingExpunges !== true || this.#enabled.has('UIDONLY')) return false;
     return BY_NUMBER.test(this.connection.ahead.toString('latin1'));
   }
 
@@ -565,13 +575,14 @@ export class Session implements ImapSession {
     return new Parser(source, {
       utf8: this.names === 'utf8',
       charsets: this.#enabled.has('UTF8=ACCEPT') ? 'utf8-only' : 'any',
+      numbers: this.#enabled.has('UIDONLY') ? 'uids' : 'all',
     });
   }
 
   async #tellExpunged(selected: Selected): Promise<void> {
     const { sequence, uids } = selected.takeExpunged();
     if (uids.length === 0) return;
-    if (this.#enabled.has('QRESYNC')) {
+    if (this.#enabled.has('QRESYNC') || this.#enabled.has('UIDONLY')) {
       this.out.untagged(`VANISHED ${formatSet(uids)}`);
       return;
     }
@@ -607,7 +618,7 @@ export class Session implements ImapSession {
       if (sequence === 0) continue;
       // RFC 5465 5.1: with NOTIFY always with its UID.
       const flags = this.flagsOf(message, { uid: this.#notify !== null });
-      this.out.untagged(`${sequence} FETCH ${flags}`);
+      this.out.untagged(`${this.fetchHead(sequence, message.uid)} ${flags}`);
       if (this.out.full) await this.out.flush();
     }
   }

@@ -90,6 +90,15 @@ export class UpdateContexts {
     if (this.#contexts.size === 0) this.#touched.clear();
   }
 
+  /** News by sequence number end, where there are none any more (RFC 9586 3, RFC 5267 4.3.2). */
+  endNumbered({ out }: ImapSession): void {
+    for (const { tag, by } of this.#contexts.values()) {
+      if (by === 'uid') continue;
+      this.#contexts.delete(tag);
+      out.untagged(`NO [NOUPDATE ${string(tag)}] There are no message numbers any more`);
+    }
+  }
+
   /** These messages have changed. There are never more of them than the view has. */
   touch(uid: Uid): void {
     this.#touched.add(uid);

@@ -73,6 +73,8 @@ describe('lists', () => {
       'THREAD=ORDEREDSUBJECT',
       'THREAD=REFERENCES',
       'THREAD=REFS',
+      'UIDBATCHES',
+      'UIDONLY',
       'UIDPLUS',
       'UNAUTHENTICATE',
       'UNSELECT',

@@ -16,6 +16,11 @@ import { ALICE, type Client, ImapWorld } from './world.ts';
 class Picture {
   readonly uids: (number | undefined)[] = [];
   readonly flags = new Map<number, string>();
+  readonly #by: 'sequence' | 'uid';
+
+  constructor(by: 'sequence' | 'uid') {
+    this.#by = by;
+  }
 
   hear(responses: readonly string[]): void {
     for (const response of responses) {
@@ -29,12 +34,18 @@ class Picture {
         this.uids.splice(n - 1, 1);
       } else if (response.startsWith('VANISHED ')) {
         for (const uid of numbers(response.slice(9))) {
-          const at = this.uids.indexOf(uid);
-          // A message whose UID was not asked for yet: it must be one of those.
-          const index = at >= 0 ? at : this.uids.indexOf(undefined);
+          const index = this.#placeOf(uid);
           expect(index, `VANISHED ${uid} of ${this.uids}`).toBeGreaterThanOrEqual(0);
           this.uids.splice(index, 1);
         }
+      } else if (word === 'UIDFETCH') {
+        const index = this.#placeOf(n);
+        expect(index, `${response} of ${this.uids}`).toBeGreaterThanOrEqual(0);
+        this.uids[index] = n;
+        // Which of the others are before it nobody knows: they stay behind.
+        this.uids.sort((a = 0, b = 0) => a - b);
+        const flags = /FLAGS \(([^)]*)\)/.exec(response)?.[1];
+        if (flags !== undefined) this.flags.set(n, plain(flags));
       } else if (word === 'FETCH') {
         const uid = /UID (\d+)/.exec(response)?.[1];
         if (uid !== undefined) {
@@ -46,6 +57,19 @@ class Picture {
         if (flags !== undefined && known !== undefined) this.flags.set(known, plain(flags));
       }
     }
+  }
+
+  /**
+   * Where a UID stands; of one that was not told yet, where it can stand: UIDs ascend, so it is one of the unknown ones
+   * between those below and above it. Without sequence numbers it is any of them.
+   */
+  #placeOf(uid: number): number {
+    const at = this.uids.indexOf(uid);
+    if (at >= 0) return at;
+    if (this.#by === 'uid') return this.uids.indexOf(undefined);
+    const above = this.uids.findIndex((known) => known !== undefined && known > uid);
+    const before = above < 0 ? this.uids.length - 1 : above - 1;
+    return this.uids[before] === undefined ? before : -1;
   }
 }
 
@@ -81,6 +105,8 @@ interface Party {
   readonly client: Client;
   readonly picture: Picture;
   readonly number: number;
+  /** What it calls messages: with UIDONLY there are no sequence numbers. */
+  readonly by: 'sequence' | 'uid';
 }
 
 async function act(party: Party, what: Step): Promise<void> {
@@ -88,17 +114,23 @@ async function act(party: Party, what: Step): Promise<void> {
   const count = picture.uids.length;
   const at = 'at' in what && count > 0 ? (what.at % count) + 1 : 0;
   const command = commandOf(party, what, at);
+  const known = picture.uids[at - 1];
   if (command === undefined) return;
   const { untagged, tagged } = await client.ask(command);
   expect(tagged, command).toMatch(/^(OK|NO \[EXPUNGEISSUED\])/);
+  if (party.by === 'uid')
+    expect(
+      untagged.filter((line) => /^\d+ (FETCH|EXPUNGE)/.test(line)),
+      command,
+    ).toEqual([]);
   if (/^(FETCH|STORE|SEARCH)/.test(command))
     expect(
       untagged.filter((line) => /EXPUNGE|VANISHED/.test(line)),
       command,
     ).toEqual([]);
   // A silent change is known to the client without being told.
-  if (what.do === 'store' && what.mode.endsWith('.SILENT') && tagged.startsWith('OK')) {
-    const uid = picture.uids[at - 1];
+  if (/STORE .*\.SILENT/.test(command) && what.do === 'store' && tagged.startsWith('OK')) {
+    const uid = known;
     const before = uid === undefined ? undefined : picture.flags.get(uid);
     if (uid !== undefined && before !== undefined) picture.flags.set(uid, stored(before, what.mode, party));
   }
@@ -114,15 +146,18 @@ function stored(before: string, mode: string, { number }: Party): string {
   return plain([...flags].join(' '));
 }
 
-function commandOf({ number }: Party, what: Step, at: number): string | undefined {
+function commandOf({ number, by, picture }: Party, what: Step, at: number): string | undefined {
   if (what.do === 'append') return 'APPEND INBOX {13+}\r\nSubject: x\r\n\r\n';
   if (what.do === 'expunge') return 'EXPUNGE';
   if (what.do === 'noop' || what.do === 'close') return 'NOOP';
   if (what.do === 'look') return 'UID FETCH 1:* (FLAGS)';
   if (at === 0) return undefined;
-  if (what.do === 'fetch') return `FETCH ${at} (UID FLAGS)`;
-  if (what.do === 'store') return `STORE ${at} ${what.mode} (kw${number} \\Deleted)`;
-  return `${what.do.toUpperCase()} ${at} ${what.do === 'copy' ? 'INBOX' : 'Other'}`;
+  const uid = picture.uids[at - 1];
+  if (by === 'uid' && uid === undefined) return 'UID FETCH 1:* (FLAGS)';
+  const [prefix, message] = by === 'uid' ? ['UID ', uid] : ['', at];
+  if (what.do === 'fetch') return `${prefix}FETCH ${message} (UID FLAGS)`;
+  if (what.do === 'store') return `${prefix}STORE ${message} ${what.mode} (kw${number} \\Deleted)`;
+  return `${prefix}${what.do.toUpperCase()} ${message} ${what.do === 'copy' ? 'INBOX' : 'Other'}`;
 }
 
 /** What the mailbox really holds, as the picture would have it. */
@@ -141,6 +176,8 @@ test.each([
   { echo: 'before', extensions: 'QRESYNC', mail: 'memory', numRuns: 12 },
   { echo: 'after', extensions: 'CONDSTORE', mail: 'memory', numRuns: 12 },
   { echo: 'before', extensions: 'QRESYNC', mail: 'Maildir', numRuns: 8 },
+  { echo: 'after', extensions: 'UIDONLY', mail: 'memory', numRuns: 12 },
+  { echo: 'before', extensions: 'UIDONLY QRESYNC', mail: 'Maildir', numRuns: 8 },
 ] as const)(
   'three sessions at once, changes told $echo the operation ends, $extensions, $mail',
   async ({ echo, extensions, mail, numRuns }) => {
@@ -164,10 +201,11 @@ test.each([
             for (let number = 0; number < 3; number++) {
               const client = await world.login();
               if (extensions !== '') await client.ok(`ENABLE ${extensions}`);
-              const picture = new Picture();
+              const by = extensions.includes('UIDONLY') ? 'uid' : 'sequence';
+              const picture = new Picture(by);
               picture.hear(await client.ok('SELECT INBOX'));
               picture.hear(await client.ok('UID FETCH 1:* (FLAGS)'));
-              parties.push({ client, picture, number });
+              parties.push({ client, picture, number, by });
             }
             const queues = parties.map((party) => async () => {
               for (const [who, what] of steps) if (who === party.number) await act(party, what);

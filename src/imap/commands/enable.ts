@@ -9,6 +9,7 @@ const FEATURES: ReadonlyMap<string, Feature> = new Map([
   ['IMAP4REV2', 'IMAP4rev2'],
   ['METADATA', 'METADATA'],
   ['METADATA-SERVER', 'METADATA-SERVER'],
+  ['UIDONLY', 'UIDONLY'],
   ['UTF8=ACCEPT', 'UTF8=ACCEPT'],
 ]);
 
@@ -16,7 +17,7 @@ const FEATURES: ReadonlyMap<string, Feature> = new Map([
 export const enable: Command = command({
   name: 'ENABLE',
   states: ['authenticated', 'selected'],
-  capability: ['ENABLE', 'IMAP4rev2', 'CONDSTORE', 'QRESYNC', 'UTF8=ACCEPT'],
+  capability: ['ENABLE', 'IMAP4rev2', 'CONDSTORE', 'QRESYNC', 'UIDONLY', 'UTF8=ACCEPT'],
 
   parse(p) {
     const names: string[] = [];
@@ -37,6 +38,7 @@ export const enable: Command = command({
       // QRESYNC brings CONDSTORE with it (RFC 7162 3.2.3).
       if (feature === 'QRESYNC' || feature === 'CONDSTORE') session.enableCondstore();
       session.enable(feature);
+      if (feature === 'UIDONLY' && session.hasSelected) session.selected.contexts?.endNumbered(session);
       if (feature === 'METADATA' || feature === 'METADATA-SERVER') metadata = true;
       enabled.push(feature);
     }

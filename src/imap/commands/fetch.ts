@@ -148,8 +148,9 @@ function parse(p: Parser): Arguments {
     });
   if (vanishedAt !== null && changedSince === null) p.fail('VANISHED needs CHANGEDSINCE', vanishedAt);
   const names = new Set(items.map((wanted) => wanted.name));
-  // UID FETCH tells the UID, CHANGEDSINCE the MODSEQ, asked for or not (RFC 9051 6.4.9, RFC 7162 3.1.4.1).
-  if (p.uid && !names.has('UID')) items.unshift(named('UID', p));
+  // UID FETCH tells the UID, CHANGEDSINCE the MODSEQ, asked for or not (RFC 9051 6.4.9, RFC 7162 3.1.4.1). UIDFETCH
+  // begins with the UID (RFC 9586 3.3).
+  if (p.uid && p.numbers === 'all' && !names.has('UID')) items.unshift(named('UID', p));
   if (changedSince !== null && !names.has('MODSEQ')) items.push(named('MODSEQ', p));
   return { set, by: p.uid ? 'uid' : 'sequence', items, changedSince, vanishedAt, partial };
 }
@@ -342,7 +343,7 @@ class Printer {
       const flags = session.flagList(message);
       if (this.#isSync) {
         selected.toldFlags(message);
-        out.add(`* ${sequence} FETCH (UID ${uid} FLAGS ${flags})\r\n`);
+        out.add(`* ${session.fetchHead(sequence, uid)} (UID ${uid} FLAGS ${flags})\r\n`);
         if (out.full) await out.flush();
         continue;
       }
@@ -379,7 +380,7 @@ class Printer {
 
   /** The response as a string, or a promise when something had to be read: then it has been added already. */
   #line(sequence: number, fetched: FetchedMessage, seenNow: boolean): string | Promise<void> {
-    const head = `* ${sequence} FETCH (`;
+    const head = `* ${this.#session.fetchHead(sequence, fetched.message.uid)} (`;
     let line = head;
     const attributes = this.#attributes;
     for (let at = 0; at < attributes.length; at++) {
@@ -396,7 +397,8 @@ class Printer {
     const changes: string[] = [];
     const condstore = this.#session.enabled.has('CONDSTORE');
     if (!this.#shown.has('FLAGS')) changes.push(`FLAGS ${flags}`);
-    if (condstore && !this.#shown.has('UID')) changes.push(`UID ${message.uid}`);
+    const isUidOnly = this.#session.enabled.has('UIDONLY');
+    if (condstore && !isUidOnly && !this.#shown.has('UID')) changes.push(`UID ${message.uid}`);
     if (condstore && !this.#shown.has('MODSEQ')) changes.push(`MODSEQ (${message.modSeq})`);
     return changes;
   }

@@ -34,6 +34,7 @@ import { status } from './status.ts';
 import { store } from './store.ts';
 import { subscribe, unsubscribe } from './subscribe.ts';
 import { thread } from './thread.ts';
+import { uidBatches } from './uid-batches.ts';
 import { unauthenticate } from './unauthenticate.ts';
 import { unselect } from './unselect.ts';
 
@@ -84,6 +85,7 @@ export const commands: readonly Command[] = [
   store,
   subscribe,
   thread,
+  uidBatches,
   unauthenticate,
   unselect,
   unsubscribe,

@@ -90,7 +90,8 @@ async function describe(session: ImapSession, selected: Selected, opened: Opened
   } else {
     out.untagged(`${selected.recentCount} RECENT`);
     const unseen = opened.firstUnseen === null ? 0 : selected.sequenceOf(opened.firstUnseen);
-    if (unseen > 0) out.untagged(`OK [UNSEEN ${unseen}] First unseen`);
+    // Which is a sequence number (RFC 9586 3).
+    if (unseen > 0 && !session.enabled.has('UIDONLY')) out.untagged(`OK [UNSEEN ${unseen}] First unseen`);
   }
   out.untagged(`OK [UIDVALIDITY ${mailbox.uidValidity}] UIDs valid`);
   out.untagged(`OK [UIDNEXT ${Math.max(mailbox.uidNext, selected.lastUid + 1)}] Next UID`);

@@ -57,10 +57,12 @@ export const store: Command = command({
       if (sequence === 0) continue;
       if (silent === 'told') {
         const flags = session.flagsOf(message, { uid: args.by === 'uid' });
-        out.untagged(`${sequence} FETCH ${flags}`);
-      } else if (session.enabled.has('CONDSTORE'))
+        out.untagged(`${session.fetchHead(sequence, message.uid)} ${flags}`);
+      } else if (session.enabled.has('CONDSTORE')) {
+        const uid = session.enabled.has('UIDONLY') ? '' : `UID ${message.uid} `;
         // The client knows the flags; it must know their MODSEQ too (RFC 7162 3.1.3).
-        out.untagged(`${sequence} FETCH (UID ${message.uid} MODSEQ (${message.modSeq}))`);
+        out.untagged(`${session.fetchHead(sequence, message.uid)} (${uid}MODSEQ (${message.modSeq}))`);
+      }
       if (out.full) await out.flush();
     }
     if (conflicts.length > 0) await tellConflicts(session, conflicts);
@@ -107,7 +109,7 @@ async function tellConflicts(session: ImapSession, uids: readonly number[]): Pro
       const sequence = selected.sequenceOf(message.uid);
       if (sequence === 0) continue;
       const flags = session.flagsOf(message, { uid: true });
-      out.untagged(`${sequence} FETCH ${flags}`);
+      out.untagged(`${session.fetchHead(sequence, message.uid)} ${flags}`);
       if (out.full) await out.flush();
     }
 }
