@@ -518,7 +518,8 @@ export function storeService(options: OpenAccountsOptions): {
       }),
 
     setFlags: (to: Uids & { readonly change: FlagChange }): unknown =>
-      on(to, (account) => {
+      accounts.durably(to.account, (account) => {
+        accounts.glance(account, to.mailbox);
         const result = setFlags(account, account.folder(to.mailbox), to.uids, to.change);
         return transferring(result, [result.messages.rows.buffer]);
       }),

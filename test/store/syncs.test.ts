@@ -11,16 +11,21 @@ let base: ReturnType<typeof temporaryDirectory>;
 let release: () => void;
 /** Somebody waits for the disk. */
 let asked: Promise<void>;
+let syncs: number;
+let failure: Error | null;
 
 beforeEach(() => {
   base = temporaryDirectory();
   const released = new Promise<void>((resolve) => {
     release = resolve;
   });
+  syncs = 0;
+  failure = null;
   asked = new Promise((resolve) => {
     fs.fdatasync = ((fd: number, done: (error: Error | null) => void) => {
       resolve();
-      void released.then(() => fdatasync(fd, done));
+      syncs++;
+      void released.then(() => (failure ? done(failure) : fdatasync(fd, done)));
     }) as typeof fs.fdatasync;
   });
   syncBuiltinESMExports();
@@ -79,4 +84,38 @@ test('closing waits for the messages that wait for the disk', async () => {
   release();
   expect((await Promise.all(appended)).map(({ uid }) => uid)).toEqual([1, 2]);
   await closed;
+});
+
+test('flags are answered when they are on the disk; meanwhile other accounts are served, and syncs are shared', async () => {
+  const store = maildirStore(base.path);
+  const hers = await store.account(alice);
+  const his = await store.account('bob@example.org' as AccountId);
+  const { mailbox, uid } = await hers.appendTo('INBOX', message('one'), { flags: [], internalDate: 0 });
+  const answered: string[] = [];
+  const flag = (name: string): Promise<unknown> =>
+    hers.setFlags(mailbox, [uid], { mode: 'add', flags: [name] }).then(() => answered.push(name));
+  const work = [flag('one')];
+  await asked;
+  work.push(flag('two'), flag('three'));
+  expect((await his.mailboxes()).length).toBeGreaterThan(0);
+  expect(answered).toEqual([]);
+  release();
+  await Promise.all(work);
+  expect(answered).toEqual(['one', 'two', 'three']);
+  expect(syncs).toBe(2);
+  await store.close();
+});
+
+test('flags that the disk refuses are not answered for; the next ones are', async () => {
+  const store = maildirStore(base.path);
+  const hers = await store.account(alice);
+  const { mailbox, uid } = await hers.appendTo('INBOX', message('one'), { flags: [], internalDate: 0 });
+  const flag = (name: string): Promise<unknown> =>
+    hers.setFlags(mailbox, [uid], { mode: 'add', flags: [name] });
+  failure = Object.assign(new Error('EIO: i/o error'), { code: 'EIO' });
+  release();
+  await expect(flag('one')).rejects.toThrow('EIO');
+  failure = null;
+  await flag('two');
+  await store.close();
 });

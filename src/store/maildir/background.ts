@@ -19,8 +19,23 @@ const STEP = 200;
 type Pending = [id: number, cur: 0 | 1, flags: number, place: Place, info: string | null, base: string];
 type Removal = [id: number, base: string, place: Place, info: string | null];
 
+/** Files that have their new names; the index may say so when the disk does. Until then nobody else may use the account. */
+interface Renamed {
+  readonly directories: readonly string[];
+  finish(): void;
+}
+
 /** Does a part of it; `behind` is false when nothing is left. */
 export function catchUp(account: MaildirAccount): void {
+  const renamed = beginCatchingUp(account);
+  if (!renamed) return;
+  for (const directory of renamed.directories) syncDirectory(directory);
+  renamed.finish();
+  account.settle();
+}
+
+/** The same without waiting for the disk where there is something to wait for; then `settle` has to follow, too. */
+export function beginCatchingUp(account: MaildirAccount): Renamed | undefined {
   const { index } = account;
   if (account.abandoned.size > 0) forgetAbandoned(account);
   const names = index
@@ -28,19 +43,18 @@ export function catchUp(account: MaildirAccount): void {
       `SELECT pending.id, cur, flags, place, info, base FROM pending JOIN messages USING (id) LIMIT ${STEP}`,
     )
     .all();
-  if (names.length > 0) {
-    rename(account, names);
-    return;
-  }
+  if (names.length > 0) return rename(account, names);
   const removals = index.prepare<Removal>(`SELECT id, base, place, info FROM removals LIMIT ${STEP}`).all();
   if (removals.length > 0) {
     remove(account, removals);
-    return;
+    return undefined;
   }
   account.behind = false;
+  return undefined;
 }
 
-function rename(account: MaildirAccount, rows: readonly Pending[]): void {
+function rename(account: MaildirAccount, rows: readonly Pending[]): Renamed {
+  const directories: string[] = [];
   const done: { id: number; place: Place; info: string | null }[] = [];
   for (const [folder, pending] of byFolder(account, rows)) {
     account.touching(folder);
@@ -61,16 +75,17 @@ function rename(account: MaildirAccount, rows: readonly Pending[]): void {
         folder.dirty = true;
       }
     }
-    for (const place of changed) syncDirectory(account.placeOf(folder, place));
+    for (const place of changed) directories.push(account.placeOf(folder, place));
     account.touched(folder);
   }
-  account.write('later', [], () => {
-    for (const { id, place, info } of done)
-      account.index.prepare('UPDATE messages SET place = ?, info = ? WHERE id = ?').run(place, info, id);
-    for (const [id] of rows) account.index.prepare('DELETE FROM pending WHERE id = ?').run(id);
-    // Rows whose file was not there under its name: when the scan finds it, it sees that flags and letters differ.
-  });
-  account.settle();
+  const finish = (): void =>
+    account.write('later', [], () => {
+      for (const { id, place, info } of done)
+        account.index.prepare('UPDATE messages SET place = ?, info = ? WHERE id = ?').run(place, info, id);
+      for (const [id] of rows) account.index.prepare('DELETE FROM pending WHERE id = ?').run(id);
+      // Rows whose file was not there under its name: when the scan finds it, it sees that flags and letters differ.
+    });
+  return { directories, finish };
 }
 
 function remove(account: MaildirAccount, rows: readonly Removal[]): void {

@@ -5,6 +5,7 @@ import {
   existsSync,
   fdatasyncSync,
   fstatSync,
+  fsync,
   fsyncSync,
   ftruncateSync,
   futimesSync,
@@ -232,6 +233,20 @@ export function syncDirectory(path: string): void {
   } finally {
     closeSync(fd);
   }
+}
+
+/** The same while the thread has something else to do; rejects with the first that fails. */
+export async function syncDirectories(paths: readonly string[]): Promise<void> {
+  const one = (path: string): Promise<void> =>
+    new Promise((resolve, reject) => {
+      const fd = openSync(path, 'r');
+      fsync(fd, (error) => {
+        closeSync(fd);
+        if (error) reject(error);
+        else resolve();
+      });
+    });
+  await Promise.all(paths.map(one));
 }
 
 /** False when it is not there. */

@@ -1,4 +1,4 @@
-import { statSync } from 'node:fs';
+import { closeSync, fdatasync, openSync, statSync } from 'node:fs';
 import { isCorruption, openSqlite, type Sqlite, type Statement } from '../../lib/sqlite.ts';
 import { StoreError } from '../store.ts';
 import { exists, isDirectory, moveAside, unlinkIfThere } from './disk.ts';
@@ -121,6 +121,16 @@ const MIGRATIONS: readonly string[] = [
     WHEN new.id <= (SELECT upto FROM indexed WHERE folder = new.id >> 32)
     BEGIN UPDATE indexed SET upto = new.id - 1 WHERE folder = new.id >> 32; END;
   `,
+  // 3: accents matter (message/fold.ts), so words and keys are made anew.
+  `
+  DELETE FROM keys;
+  DELETE FROM sort_keys;
+  INSERT INTO texts (texts) VALUES ('delete-all');
+  DELETE FROM words;
+  DELETE FROM vocabulary;
+  DELETE FROM forgotten;
+  DELETE FROM indexed;
+  `,
 ];
 
 /** What is known of a message beside its row, and what a copy of it takes over: table and columns without the id. */
@@ -172,6 +182,15 @@ export class Index {
   /** False once this process has changed something: then a crash may lose commits. */
   #clean: boolean;
   #examined = false;
+  /** `wait` does not wait for the time being: who runs the work does that. */
+  #deferring = false;
+  /** Commits that were to wait, and those of them that are on the disk. */
+  #deferred = 0;
+  #synced = 0;
+  #syncing: Promise<void> | undefined;
+  /** The log of commits, open for its syncs; -1 when there were none. */
+  #log = -1;
+  #closed = false;
 
   constructor(path: string, db: Sqlite) {
     this.path = path;
@@ -209,7 +228,52 @@ export class Index {
   markUnclean(): void {
     if (!this.#clean) return;
     this.#clean = false;
-    this.transaction('wait', () => this.setMeta('clean', 0));
+    const deferring = this.#deferring;
+    this.#deferring = false;
+    try {
+      this.transaction('wait', () => this.setMeta('clean', 0));
+    } finally {
+      this.#deferring = deferring;
+    }
+  }
+
+  /** What `work` commits with `wait` is not yet on the disk when this returns, but when `durable` resolves. */
+  withoutWaiting<T>(work: () => T): T {
+    this.#deferring = true;
+    try {
+      return work();
+    } finally {
+      this.#deferring = false;
+    }
+  }
+
+  /** Resolves when all that was committed before is on the disk: commits that wait at the same time share a sync. */
+  async durable(): Promise<void> {
+    const wanted = this.#deferred;
+    while (this.#synced < wanted) {
+      this.#syncing ??= this.#sync();
+      await this.#syncing;
+    }
+  }
+
+  /** What SQLite does itself at the end of a commit with `synchronous = FULL`, in libuv's threads. */
+  async #sync(): Promise<void> {
+    const reached = this.#deferred;
+    try {
+      // Closing has brought everything into the database, which is on the disk.
+      if (this.#closed) {
+        this.#synced = reached;
+        return;
+      }
+      if (this.#log < 0) this.#log = openSync(`${this.path}-wal`, 'r');
+      const log = this.#log;
+      await new Promise<void>((resolve, reject) =>
+        fdatasync(log, (error) => (error ? reject(error) : resolve())),
+      );
+      this.#synced = reached;
+    } finally {
+      this.#syncing = undefined;
+    }
   }
 
   /** `wait`: committed only when a power cut can no longer take it. */
@@ -225,7 +289,9 @@ export class Index {
   /** Nobody else may use the index before it has come to its end. */
   *transacting<T>(durability: 'wait' | 'later', work: () => Steps<T>): Steps<T> {
     this.markUnclean();
-    if (durability === 'wait') this.#db.exec('PRAGMA synchronous = FULL');
+    const waits = durability === 'wait' && !this.#deferring;
+    if (durability === 'wait' && !waits) this.#deferred++;
+    if (waits) this.#db.exec('PRAGMA synchronous = FULL');
     try {
       this.#db.exec('BEGIN IMMEDIATE');
       try {
@@ -237,7 +303,7 @@ export class Index {
         throw error;
       }
     } finally {
-      if (durability === 'wait') this.#db.exec('PRAGMA synchronous = NORMAL');
+      if (waits) this.#db.exec('PRAGMA synchronous = NORMAL');
     }
   }
 
@@ -291,6 +357,16 @@ export class Index {
     this.#statements.clear();
     this.#columns.clear();
     this.#db.close();
+    this.#closed = true;
+    this.#closeLog();
+  }
+
+  #closeLog(): void {
+    const log = this.#log;
+    this.#log = -1;
+    if (log < 0) return;
+    if (this.#syncing !== undefined) void this.#syncing.catch(() => undefined).then(() => closeSync(log));
+    else closeSync(log);
   }
 }
 

@@ -8,8 +8,8 @@ import type { StoreSettings } from '../options.ts';
 import { QuotaRules } from '../quota.ts';
 import { type MailboxId, StoreError } from '../store.ts';
 import { MaildirAccount, type StoredChange } from './account.ts';
-import { catchUp } from './background.ts';
-import { DIRECTORY_MODE, exists, syncDirectory } from './disk.ts';
+import { beginCatchingUp, catchUp } from './background.ts';
+import { DIRECTORY_MODE, exists, syncDirectories, syncDirectory } from './disk.ts';
 import { isReleased, linkedTree, markReleased, takePlace } from './dovecot/place.ts';
 import { type Expired, type ExpireMode, expireMail } from './expire.ts';
 import type { Folder } from './folder.ts';
@@ -140,6 +140,16 @@ export class OpenAccounts {
       if (!(error instanceof NotNow)) throw error;
       return error.ready.then(() => this.call(id, work, waited + 1));
     }
+  }
+
+  /** The same; what `work` has committed is on the disk when this resolves, and meanwhile others have had their turn. */
+  async durably<T>(id: AccountId, work: (account: MaildirAccount) => T): Promise<T> {
+    const { result, durable } = await this.call(id, (account) => {
+      const { index } = account;
+      return { result: index.withoutWaiting(() => work(account)), durable: index.durable() };
+    });
+    await durable;
+    return result;
   }
 
   /**
@@ -677,7 +687,7 @@ export class OpenAccounts {
       while (open.gate !== undefined) await open.gate;
       while (account.behind && this.#open.get(account.id) === open) {
         try {
-          this.#patiently(open, this.#turn, () => catchUp(account));
+          await this.#catchUpPart(open);
         } catch (error) {
           if (!(error instanceof NotNow)) throw error;
           await error.ready;
@@ -691,6 +701,17 @@ export class OpenAccounts {
       if (isDamaged(error)) await this.#mend(open, error);
       void this.#catchUp(open, TRY_AGAIN);
     }
+  }
+
+  async #catchUpPart(open: Open): Promise<void> {
+    const { account } = open;
+    const renamed = this.#patiently(open, this.#turn, () => beginCatchingUp(account));
+    if (!renamed) return;
+    await this.shutDuring([account.id], async () => {
+      await syncDirectories(renamed.directories);
+      if (this.#open.get(account.id) === open) renamed.finish();
+    });
+    if (this.#open.get(account.id) === open) this.#patiently(open, this.#turn, () => account.settle());
   }
 
   async #lookAt(id: AccountId, mailbox: MailboxId): Promise<void> {
