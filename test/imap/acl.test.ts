@@ -168,6 +168,7 @@ test('an owner keeps "l" and "a", and may take the rest away from themselves', a
   ]);
   // Another session is as careful.
   expect(await other.tagged('DELETE old')).toMatch(/^NO \[NOPERM\]/);
+  await client.ok('UNSELECT');
   await client.ok('SETACL old alice ""');
   expect(await client.ok('MYRIGHTS old')).toEqual(['MYRIGHTS old la']);
   expect(await other.tagged('SELECT old')).toMatch(/^NO \[NOPERM\]/);

@@ -107,7 +107,7 @@ interface Found {
   readonly uids: readonly Uid[];
 }
 
-/** Null when the mailbox is gone, or has become a mere name. */
+/** Null when the mailbox is gone, has become a mere name, or may not be read. */
 async function search(
   { store, world }: ImapSession,
   { criterion }: SearchProgram,
@@ -121,7 +121,8 @@ async function search(
     const found = await store.search(view.id, criteria);
     return { view, uids: found.filter((uid) => view.sequenceOf(uid) > 0) };
   } catch (error) {
-    if (error instanceof StoreError && error.kind === 'not-found') return null;
+    // What is gone, or may not be read, is passed over (RFC 7377 2.2).
+    if (error instanceof StoreError && ['not-found', 'no-permission'].includes(error.kind)) return null;
     throw error;
   }
 }

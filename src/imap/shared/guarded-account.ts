@@ -94,8 +94,7 @@ export class GuardedAccount implements AccountStore {
     if (!mailbox || this.#guard.isOwner) return mailbox;
     if (!(await this.#guard.isThere(mailbox))) return undefined;
     const hasChildren = mailbox.hasChildren && (await this.#hasListedBelow(mailbox.path));
-    const unseen = state === 'known' ? mailbox.total : await this.#unseen(mailbox);
-    return this.#described(mailbox, hasChildren, unseen);
+    return this.#described(mailbox, hasChildren, await this.#unseen(mailbox));
   }
 
   /** The right is asked of the nearest mailbox above, which passes its list on (RFC 4314 4). */
