@@ -108,6 +108,11 @@ export class StrictImap {
   }
   #hear: ((line: string) => void) | undefined;
 
+  /** From now on untagged responses go to `hear`, whether a command is running or not (NOTIFY). */
+  listen(hear: (line: string) => void): void {
+    this.#hear = hear;
+  }
+
   close(): void {
     this.#socket.destroy();
   }
