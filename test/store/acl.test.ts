@@ -21,8 +21,8 @@ const list = (entries: Record<string, string>): Acl =>
 const change = (mode: AclChange['mode'], text: string): AclChange => ({ mode, rights: rights(text) });
 const anyRights = fc.subarray([...RIGHTS]).map((letters) => letters.join(''));
 const anyIdentifier = fc
-  .string({ unit: 'grapheme', minLength: 1, maxLength: 12 })
-  .filter((text) => text !== '-' && !/\p{Cc}/u.test(text));
+  .string({ unit: fc.constantFrom(...'ab-@.% ~/é😀'), minLength: 1, maxLength: 12 })
+  .filter((text) => text !== '-');
 const anyList = fc.dictionary(
   fc.constantFrom('fred', '-fred', 'anyone', '-anyone', 'owner', '-owner', 'bob'),
   anyRights,
@@ -134,8 +134,8 @@ describe('its file', () => {
     expect(parseAcl('facteur-acl 1\nend\n')).toEqual({ is: 'list', acl: new Map() });
     fc.assert(
       fc.property(
-        fc.string({ unit: 'binary', maxLength: 30 }),
-        (text) => void parseAcl(`facteur-acl 1\n${text}`),
+        fc.uint8Array({ maxLength: 30 }),
+        (bytes) => void parseAcl(`facteur-acl 1\n${Buffer.from(bytes).toString('latin1')}`),
       ),
     );
   });

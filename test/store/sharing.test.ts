@@ -24,6 +24,8 @@ import {
   StoreError,
   type Uid,
 } from '../../src/store/store.ts';
+import { ManualClock } from '../clock.ts';
+import { storeAt } from './power-cut.ts';
 import { rights, told } from './sharing.contract.ts';
 import { alice, all, maildirStore, message, silent, temporaryDirectory } from './surroundings.ts';
 
@@ -251,6 +253,10 @@ test('a tree that comes from somewhere else is in the register when it is read, 
   rmSync(shared('bob%40example.org'), { recursive: true });
   await store.keepHouse(alice);
   expect(await store.sharers([bob])).toEqual([alice]);
+  rmSync(shared('bob%40example.org'), { recursive: true });
+  writeFileSync(work('facteur-seen.x'), 'nonsense');
+  await store.check(alice, 'repair');
+  expect(await store.sharers([bob])).toEqual([alice]);
 });
 
 test('an entry too many is no account that would be made by it', async () => {
@@ -313,6 +319,31 @@ test('whatever lies in a file of what was seen throws nothing and stands for no 
   for (const text of ['', head, `${head}uids 1\n`, `${head}more x\nend\n`, 'facteur-seen 2\nend\n'])
     expect(parseSeen(text)).toBe(undefined);
   expect(parseSeen(`${head}end\n`)?.ranges).toEqual([]);
-  fc.assert(fc.property(fc.string({ unit: 'binary', maxLength: 30 }), (text) => void parseSeen(head + text)));
+  fc.assert(
+    fc.property(
+      fc.uint8Array({ maxLength: 30 }),
+      (bytes) => void parseSeen(head + Buffer.from(bytes).toString('latin1')),
+    ),
+  );
   expect(seenFileOf('a.b@c.new' as AccountId)).toBe('facteur-seen.a%2Eb%40c%2Enew');
+});
+
+test('an account that is open only because others look into it is closed when nobody asks; its news still come', async () => {
+  const clock = new ManualClock();
+  const directory = join(base.path, 'idle');
+  const other = storeAt(directory, clock);
+  const owner = await other.account(alice);
+  const { id } = await owner.create('Work');
+  await owner.setAcl(id, bob, { mode: 'set', rights: rights('lr') });
+  const news: string[] = [];
+  const stop = owner.watch((change) => news.push(change.type));
+  const log = join(directory, 'mail/example.org/alice/index.sqlite-wal');
+  expect(existsSync(log)).toBe(true);
+  for (let seconds = 0; seconds < 180; seconds += 15) await clock.advance(15_000);
+  // Closed cleanly: what was in the log is in the index.
+  expect(existsSync(log)).toBe(false);
+  await owner.setAcl(id, bob, { mode: 'add', rights: rights('s') });
+  expect(news).toEqual(['acl']);
+  stop();
+  await other.close();
 });

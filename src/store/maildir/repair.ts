@@ -2,6 +2,7 @@ import { renameSync, statSync } from 'node:fs';
 import { pack } from '../packed-messages.ts';
 import type { MaildirAccount } from './account.ts';
 import { readAcl, setDamagedAside } from './acl-file.ts';
+import { noteSharers } from './acls.ts';
 import { moveAside, syncDirectory } from './disk.ts';
 import { bury } from './expunge.ts';
 import { parseBase, withFields } from './file-name.ts';
@@ -60,6 +61,7 @@ function readAgain({ index }: MaildirAccount, id: number): void {
 export function* mendFolder(account: MaildirAccount, folder: Folder): Steps<void> {
   mendFolderFile(account, folder);
   setUnreadableAside(account, folder);
+  noteSharers(account, [folder]);
   mendNumbers(account, folder);
   for (let from = 1; ; ) {
     const rows = rowsBetween(account.index, folder, from, 2 ** 32 - 1, -1, STEP);

@@ -24,7 +24,7 @@ import { others } from './turns.ts';
  */
 const REGISTER = 'mail/.shared';
 const COMPLETE = '.complete';
-/** Folders whose lists are read between two turns of others. */
+/** Entries looked at, or folders whose lists are read, between two turns of others. */
 const STEP = 50;
 
 export class Sharers {
@@ -74,7 +74,8 @@ export class Sharers {
     const found = new Set<AccountId>();
     for (const identifier of new Set(identifiers)) {
       const directory = `${this.#root}/${pathComponent(identifier)}`;
-      for (const name of await namesIn(directory)) {
+      for (const [at, name] of (await namesIn(directory)).entries()) {
+        if (at > 0 && at % STEP === 0) await others();
         const account = await accountIn(directory, name);
         if (account !== undefined && this.#hasMail(account)) found.add(account);
       }
