@@ -117,6 +117,8 @@ const COMMANDS: readonly ((n: number, path: string, other: string) => string)[] 
   (n) => `UID STORE ${n} +FLAGS (\\Deleted kw${n % 3})`,
   (n) => `UID STORE 1:${n} -FLAGS (kw1)`,
   () => 'EXPUNGE',
+  (_, path) => `SELECT ${path}`,
+  (_, path) => `SELECT ${path}`,
   (n, path) => `UID MOVE ${n} ${path}`,
   (n, path) => `UID COPY ${n}:* ${path}`,
   (n) => `UID COPY ${n} INBOX`,
@@ -162,6 +164,7 @@ test.each([
     const store = mail === 'Maildir' ? maildirStore(path) : new MemoryMail({ echo });
     const world = await ImapWorld.start({ store });
     try {
+      const filler = await world.login();
       await fc.assert(
         fc.asyncProperty(
           fc.array(step, { minLength: 5, maxLength: 40 }),
@@ -171,7 +174,10 @@ test.each([
             for (const { id, path: name } of [...(await account.mailboxes())].reverse())
               if (name !== 'INBOX') await account.delete(id).catch(() => undefined);
               else await account.expunge(id, [...(await account.uids(id))] as never);
-            for (const name of ['a', 'b']) await account.create(name).catch(() => undefined);
+            for (const name of ['a', 'b']) {
+              await account.create(name).catch(() => undefined);
+              await filler.ok(`APPEND ${name} {13+}\r\nSubject: x\r\n\r\n`);
+            }
             const others = [await world.login('INBOX'), await world.login('INBOX')];
             const client = await StrictImap.login(world.tls.port, ALICE, PASSWORD);
             const passive = new Passive();
@@ -189,7 +195,13 @@ test.each([
               for (const each of steps)
                 if (each.who === who) {
                   const command = COMMANDS[each.what]?.(each.n, each.path, each.other) ?? '';
-                  expect(await party.tagged(command), command).toMatch(/^(OK|NO)/);
+                  const answer = await party.tagged(command);
+                  expect(answer, command).toMatch(/^(OK|NO)/);
+                  // What is in another mailbox is removed there.
+                  if (!command.startsWith('SELECT')) continue;
+                  if (answer.startsWith('OK')) await party.ask('UID STORE 1:2 +FLAGS (\\Deleted)');
+                  if (answer.startsWith('OK')) await party.ask('EXPUNGE');
+                  await party.ok('SELECT INBOX');
                 }
             };
             const running = others.map((party, who) => () => run(who, party));
