@@ -92,6 +92,7 @@ const FRENCH: Catalogue = {
     ['One PARTIAL is enough', 'Un seul PARTIAL suffit'],
     ['One message at a time', 'Un message à la fois'],
     ['Only \\ and " are escaped', 'Seuls \\ et " s’échappent'],
+    ['Only the last messages, there are more', 'Seulement les derniers messages, il y en a d’autres'],
     ['PARTIAL and ALL exclude each other', 'PARTIAL et ALL s’excluent'],
     [
       'Passwords are taken over TLS only; use STARTTLS',
@@ -174,6 +175,7 @@ const FRENCH: Catalogue = {
     ['Too many items', 'Trop d’éléments'],
     ['Too many languages', 'Trop de langues'],
     ['Too many mailboxes', 'Trop de boîtes aux lettres'],
+    ['Too many messages, try fewer at a time', 'Trop de messages, essayez-en moins à la fois'],
     ['Too many patterns', 'Trop de motifs'],
     ['Too many sessions of this account, close some', 'Trop de sessions de ce compte, fermez-en'],
     ['Too many sort keys', 'Trop de clés de tri'],
@@ -190,6 +192,8 @@ const FRENCH: Catalogue = {
   ]),
   forms: [
     [/^([A-Z0-9 ]+) completed$/, '$1 terminé'],
+    [/^A batch has at least (\d+) messages$/, 'Un lot a au moins $1 messages'],
+    [/^At most (\d+) messages at a time$/, 'Au plus $1 messages à la fois'],
     [/^Log in before (.+)$/, 'Identifiez-vous avant $1'],
     [/^Messages may have (\d+) octets$/, 'Les messages peuvent avoir $1 octets'],
     [/^Select a mailbox before (.+)$/, 'Ouvrez une boîte aux lettres avant $1'],

@@ -3,7 +3,13 @@ import { loadedCapabilities } from './capability.ts';
 /** What `imap.mask` may name: all that CAPABILITY can say, but IMAP4rev1. */
 
 /** Those that have their value behind them are named without it. */
-const OTHERS: ReadonlySet<string> = new Set(['APPENDLIMIT', 'LOGINDISABLED', 'STARTTLS']);
+const OTHERS: ReadonlySet<string> = new Set([
+  'APPENDLIMIT',
+  'LOGINDISABLED',
+  'MESSAGELIMIT',
+  'SAVELIMIT',
+  'STARTTLS',
+]);
 
 /** Whether this is the name of a capability that can be hidden. */
 export function isMaskable(name: string): boolean {

@@ -16,10 +16,15 @@ export interface ImapOptions {
   readonly maxAuthFailures: number;
   readonly maxSessionsPerAccount: number;
   readonly adminContact: string | null;
+  readonly messageLimit: number | null;
+  readonly saveLimit: number | null;
   readonly publicAccount: string | null;
   readonly language: Language;
   readonly mask: readonly MaskRule[];
 }
+
+/** RFC 9738 3: no limit is below this. */
+const MIN_MESSAGES = 1000;
 
 /** RFC 9051 5.4: an autologout timer after authentication is at least 30 minutes. */
 const MIN_IDLE = 30 * 60_000;
@@ -58,6 +63,10 @@ export const imapOptions: z.ZodType<ImapOptions, object> = z.strictObject({
     .describe(
       'How users reach the administrator (METADATA, /shared/admin), such as mailto:postmaster@example.org.',
     ),
+  messageLimit: messages().describe(
+    'Messages that one command may be about (MESSAGELIMIT, at least 1000). Programs that do not know of it then see only the last ones.',
+  ),
+  saveLimit: messages().describe('Messages that one COPY or APPEND may save (SAVELIMIT, at least 1000).'),
   publicAccount: z
     .string()
     .refine((text) => parseAddress(text) !== undefined, 'must be the address of an account')
@@ -94,3 +103,7 @@ export const imapOptions: z.ZodType<ImapOptions, object> = z.strictObject({
         'names is so. Commands go on working. Without UTF8=ACCEPT, APPEND takes 8-bit headers from everybody.',
     ),
 });
+
+function messages(): z.ZodDefault<z.ZodNullable<z.ZodInt>> {
+  return z.int().min(MIN_MESSAGES).nullable().default(null);
+}

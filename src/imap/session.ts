@@ -26,6 +26,7 @@ import { flagLines } from './flag-lines.ts';
 import { responseIn, textIn } from './languages.ts';
 import { LiveTelling } from './live-telling.ts';
 import { maskName } from './maskable.ts';
+import { limitCapabilities } from './message-limit.ts';
 import type { Notify } from './notify.ts';
 import { type CommandSource, LiteralAhead, Parser } from './parser.ts';
 import { Output } from './response.ts';
@@ -181,7 +182,8 @@ export class Session implements ImapSession {
   capabilities(): string {
     const { compressed } = this.connection;
     const loaded = this.world.capabilities.filter((name) => !compressed || !NOT_COMPRESSED.has(name));
-    const words = [...loaded, `APPENDLIMIT=${this.world.settings.maxMessageSize}`];
+    const { settings } = this.world;
+    const words = [...loaded, `APPENDLIMIT=${settings.maxMessageSize}`, ...limitCapabilities(settings)];
     if (!this.#store) {
       if (!this.connection.tls) words.push('STARTTLS');
       if (!this.plaintextAllowed) words.push('LOGINDISABLED');

@@ -10,6 +10,7 @@ import {
 import { prepare } from '../catenate.ts';
 import { type Command, command, type ImapSession } from '../command.ts';
 import { tryCreate } from '../errors.ts';
+import { checkAppended } from '../message-limit.ts';
 import type { Parser } from '../parser.ts';
 import { formatSet } from '../sequence-set.ts';
 
@@ -31,7 +32,12 @@ export const append: Command = command({
     let path = '';
     const parse = (progress: Progress): void => {
       path = p.sp().mailbox();
-      parseMessages(p, progress);
+      try {
+        parseMessages(p, progress);
+      } finally {
+        // One too many need not even be sent.
+        checkAppended(session, progress.messages);
+      }
     };
     return announcedLiteral(session, announced, parse, { path: () => path });
   },
@@ -41,6 +47,7 @@ export const append: Command = command({
   },
 
   async run(session, { path, messages }) {
+    checkAppended(session, messages.length);
     const prepared = await prepare(session, messages);
     let stored: Stored;
     try {

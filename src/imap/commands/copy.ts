@@ -2,6 +2,7 @@ import type { Mailbox, Uid, UidPair } from '../../store/store.ts';
 import { destination } from '../append-message.ts';
 import { type Command, command, type ImapSession, type Ok } from '../command.ts';
 import { ImapNo, tryCreate } from '../errors.ts';
+import { answerShare, checkCopied, shareOf } from '../message-limit.ts';
 import type { Parser } from '../parser.ts';
 import { withNotices } from '../progress.ts';
 import { formatSet, type SequenceSet } from '../sequence-set.ts';
@@ -23,6 +24,7 @@ export const copy: Command = command({
   async run(session, args): Promise<Ok | undefined> {
     const { mailbox, uids } = await prepare(session, args);
     const { store, selected } = session;
+    checkCopied(session, uids);
     if (uids.length === 0) return undefined;
     const pairs = await withNotices(session, store.copy(selected.id, uids, mailbox.id)).catch((error) => {
       throw tryCreate(error);
@@ -46,8 +48,10 @@ export const move: Command = command({
   async run(session, args): Promise<Ok | undefined> {
     // What STORE of \Deleted and EXPUNGE take (RFC 6851 4.2).
     writable(session, 't', 'e');
-    const { mailbox, uids } = await prepare(session, args);
+    const { mailbox, uids: all } = await prepare(session, args);
     const { store, selected, out } = session;
+    const share = shareOf(session, all);
+    const uids = share.share;
     if (uids.length === 0) return undefined;
     const pairs = await withNotices(session, store.move(selected.id, uids, mailbox.id)).catch((error) => {
       throw tryCreate(error);
@@ -60,7 +64,7 @@ export const move: Command = command({
       mailbox.id,
       pairs.map(({ to }) => to),
     );
-    return afterExpunge(session);
+    return answerShare(session, share, await afterExpunge(session));
   },
 });
 

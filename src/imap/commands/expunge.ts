@@ -1,6 +1,7 @@
 import type { Uid, UidRange } from '../../store/store.ts';
 import { type Command, command, type ImapSession } from '../command.ts';
 import { ImapNo } from '../errors.ts';
+import { answerShare, shareOf } from '../message-limit.ts';
 
 /** EXPUNGE (RFC 9051 6.4.3) and UID EXPUNGE (6.4.9, RFC 4315). */
 export const expunge: Command = command({
@@ -16,10 +17,12 @@ export const expunge: Command = command({
     writable(session, 'e');
     const ranges = set ? selected.resolve(set, 'uid') : [{ first: 1, last: selected.lastUid }];
     if (selected.exists === 0 || ranges.length === 0) return undefined;
-    const uids = await deletedIn(session, ranges);
-    if (uids.length === 0) return undefined;
-    selected.expungedHere(await store.expunge(selected.id, uids));
-    return afterExpunge(session);
+    const deleted = await deletedIn(session, ranges);
+    if (deleted.length === 0) return undefined;
+    // EXPUNGE itself is never limited (RFC 9738 3.1).
+    const share = set ? shareOf(session, deleted) : { share: deleted, lowest: null };
+    selected.expungedHere(await store.expunge(selected.id, share.share));
+    return answerShare(session, share, await afterExpunge(session));
   },
 });
 

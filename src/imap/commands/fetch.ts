@@ -15,6 +15,7 @@ import { ImapBad } from '../errors.ts';
 import { fetchItems } from '../fetch/index.ts';
 import type { FetchAttribute, FetchItem, Literal } from '../fetch/item.ts';
 import { FetchedMessage, type Loaded, type Mailbox } from '../fetched-message.ts';
+import { answerShare, checkPartial, shareOfRanges } from '../message-limit.ts';
 import type { Parser } from '../parser.ts';
 import { type PartialRange, parsePartialRange, partOfRanges } from '../partial-range.ts';
 import { tellVanished } from '../qresync.ts';
@@ -107,7 +108,9 @@ export const fetch: Command = command({
       throw new ImapBad('ENABLE QRESYNC comes first', args.vanishedAt);
     const inSet = selected.resolve(args.set, args.by);
     // First the stretch, then what changed in it (RFC 9394 3.4).
-    const ranges = args.partial ? partOfRanges(selected, inSet, args.partial) : inSet;
+    checkPartial(session, args.partial);
+    const share = shareOfRanges(session, args.partial ? partOfRanges(selected, inSet, args.partial) : inSet);
+    const ranges = share.share;
     if (changedSince !== null || args.items.some((item) => item.condstore)) session.enableCondstore();
     if (args.vanishedAt !== null && changedSince !== null) {
       const asked = args.set.ranges === '$' ? inSet : normalise(args.set.ranges, selected.lastUid);
@@ -116,15 +119,17 @@ export const fetch: Command = command({
     if (ranges.length === 0) return undefined;
     const printer = new Printer(session, args);
     let found = 0;
-    for await (const batch of session.store.messages(selected.id, ranges, changedSince ?? undefined)) {
+    const messages = session.store.messages(selected.id, ranges, changedSince ?? undefined);
+    for await (const batch of share.lowest === null ? messages : fromTheLast(messages)) {
       found += batch.length;
       for (let at = 0; at < batch.length; at += printer.batch)
         await printer.print(batch.slice(at, at + printer.batch));
     }
     // A UID that is gone is ignored; a sequence number means a message (RFC 9051 6.4.9, RFC 5530 3).
-    if (args.by === 'sequence' && changedSince === null && (printer.gone || found < count(session, ranges)))
-      return { code: 'EXPUNGEISSUED', text: 'Some of the messages are gone' };
-    return undefined;
+    const isGone =
+      args.by === 'sequence' && changedSince === null && (printer.gone || found < count(session, ranges));
+    const ok = isGone ? { code: 'EXPUNGEISSUED', text: 'Some of the messages are gone' } : undefined;
+    return answerShare(session, share, ok);
   },
 });
 
@@ -179,6 +184,12 @@ function named(name: string, p: Parser): Wanted {
   return { name, text, attribute, condstore: found.condstore === true };
 }
 
+/** From the highest UID down, as is asked for where there is a limit (RFC 9738 3.1), which bounds what is kept. */
+async function* fromTheLast(batches: AsyncIterable<readonly Message[]>): AsyncIterable<readonly Message[]> {
+  const messages = [...(await collected(batches))].reverse();
+  for (let at = 0; at < messages.length; at += BATCH) yield messages.slice(at, at + BATCH);
+}
+
 function count({ selected }: ImapSession, ranges: readonly UidRange[]): number {
   let messages = 0;
   for (const range of ranges) {
@@ -190,7 +201,6 @@ function count({ selected }: ImapSession, ranges: readonly UidRange[]): number {
 
 /** What had to be loaded for some messages. */
 interface Details {
-  /** Ascending by UID, as the messages are. */
   readonly summaries: readonly Summary[];
   readonly headers: ReadonlyMap<Uid, Uint8Array>;
   readonly fields: ReadonlyMap<Uid, string>;
@@ -323,13 +333,17 @@ class Printer {
     const session = this.#session;
     const { selected, out } = session;
     let at = 0;
+    // They come ascending by UID, in whatever order they are asked for.
+    const isReversed = (messages[0]?.uid ?? 0) > (messages.at(-1)?.uid ?? 0);
+    const inOrder = isReversed ? [...summaries].sort((a, b) => b.uid - a.uid) : summaries;
+    const isBefore = (a: number, b: number): boolean => (isReversed ? a > b : a < b);
     for (const message of messages) {
       const { uid } = message;
       const sequence = selected.sequenceOf(uid, this.#sequence + 1);
       if (sequence === 0) continue;
       this.#sequence = sequence;
-      while ((summaries[at]?.uid ?? uid) < uid) at++;
-      const summary = summaries[at]?.uid === uid ? summaries[at] : undefined;
+      while (isBefore(inOrder[at]?.uid ?? uid, uid)) at++;
+      const summary = inOrder[at]?.uid === uid ? inOrder[at] : undefined;
       const header = this.#headers ? headers.get(uid) : undefined;
       const fields = this.#fields ? fieldsOf.get(uid) : undefined;
       const isMissing =

@@ -1,7 +1,9 @@
-import type { Uid } from '../../store/store.ts';
+import type { Uid, UidRange } from '../../store/store.ts';
 import { type Command, command, type ImapSession, type Ok } from '../command.ts';
+import { answerShare, checkPartial, type Share, shareOfSearch } from '../message-limit.ts';
 import type { Parser } from '../parser.ts';
 import { withNotices } from '../progress.ts';
+import { string } from '../response.ts';
 import { parseSearchProgram, type SearchProgram } from '../search-program.ts';
 import {
   checkRelevancy,
@@ -26,32 +28,35 @@ export const search: Command = command({
   name: 'SEARCH',
   states: ['selected'],
   uid: 'also',
-  capability: ['ESEARCH', 'SEARCHRES', 'PARTIAL', 'CONTEXT=SEARCH', 'INPROGRESS'],
+  capability: ['ESEARCH', 'SEARCHRES', 'PARTIAL', 'CONTEXT=SEARCH', 'INPROGRESS', 'I18NLEVEL=1'],
   expunges: 'held',
   parse,
 
   async run(session, { by, program: written, returned: asked }): Promise<Ok | undefined> {
     const keepUpdated = asked?.options.has('UPDATE') ? beginUpdates(session) : null;
     let program = written;
-    let uids: readonly Uid[];
+    let found: Found;
     try {
+      checkPartial(session, asked?.partial ?? null);
       program = await written.complete(session);
       if (program.modSeq) session.enableCondstore();
-      uids = await find(session, program);
+      found = await find(session, program);
     } catch (error) {
       forget(session, asked);
       throw error;
     }
+    const { uids, limited } = found;
     const { modSeq, sequences } = program;
     // IMAP4rev2 has but one form of the answer (RFC 9051 appendix E, 4).
     const returned = asked ?? (session.enabled.has('IMAP4rev2') ? RETURN_ALL : null);
     if (returned) await tellResults(session, { by, returned, program }, uids);
     else await tellNumbers(session, 'SEARCH', by, modSeq, uids);
-    const ok = keepUpdated?.(
-      { by, criterion: program.criterion, keys: null, fetch: asked?.fetch ?? null },
-      uids,
-    );
-    return sequences ? { ...ok, expunges: 'later' } : ok;
+    // News are of all that the criteria fit, which is more than the client knows (RFC 9738 3.1).
+    if (keepUpdated && limited.lowest !== null)
+      session.out.untagged(`NO [NOUPDATE ${string(session.tag)}] Too many messages, try fewer at a time`);
+    const watched = { by, criterion: program.criterion, keys: null, fetch: asked?.fetch ?? null };
+    const ok = limited.lowest === null ? keepUpdated?.(watched, uids) : undefined;
+    return answerShare(session, limited, sequences ? { ...ok, expunges: 'later' } : ok);
   },
 });
 
@@ -63,11 +68,18 @@ function parse(p: Parser): Arguments {
   return { by: p.uid ? 'uid' : 'sequence', program, returned };
 }
 
+interface Found {
+  readonly uids: readonly Uid[];
+  readonly limited: Share<UidRange>;
+}
+
 /** Ascending, and only what the client has been told of. */
-async function find(session: ImapSession, { criterion }: SearchProgram): Promise<readonly Uid[]> {
+async function find(session: ImapSession, { criterion }: SearchProgram): Promise<Found> {
   const { selected, store } = session;
   const criteria = await criterion(session);
-  if (selected.exists === 0) return [];
-  const found = await withNotices(session, store.search(selected.id, criteria));
-  return found.filter((uid) => selected.sequenceOf(uid) > 0);
+  const limited = shareOfSearch(session, criteria);
+  if (selected.exists === 0) return { uids: [], limited };
+  const some = limited.lowest === null ? criteria : { all: [{ uid: limited.share }, criteria] };
+  const found = await withNotices(session, store.search(selected.id, some));
+  return { uids: found.filter((uid) => selected.sequenceOf(uid) > 0), limited };
 }

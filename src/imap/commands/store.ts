@@ -1,5 +1,6 @@
 import type { FlagChange, ModSeq, UidRange } from '../../store/store.ts';
 import { type Command, command, type ImapSession, type Ok } from '../command.ts';
+import { answerShare, shareOf } from '../message-limit.ts';
 import type { Parser } from '../parser.ts';
 import { formatSet, type SequenceSet } from '../sequence-set.ts';
 import { isAllowed } from '../shared/flag-rights.ts';
@@ -34,10 +35,11 @@ export const store: Command = command({
     const { selected } = session;
     const ranges = selected.resolve(args.set, args.by);
     if (args.unchangedSince !== null) session.enableCondstore();
-    const uids = [...selected.uidsIn(ranges)];
+    const share = shareOf(session, [...selected.uidsIn(ranges)]);
+    const uids = share.share;
     if (uids.length === 0) return undefined;
     selected.changing();
-    const { messages, conflicts } = await session.store
+    const { messages: changed, conflicts } = await session.store
       .setFlags(selected.id, uids, {
         mode: args.mode,
         flags: args.flags,
@@ -49,7 +51,9 @@ export const store: Command = command({
       });
     // What was not done for want of a right is told even if it was to be .SILENT: the client believes otherwise.
     const silent = isAllowed(args, selected.rights) ? args.silent : 'told';
-    selected.changedHere(messages, silent);
+    selected.changedHere(changed, silent);
+    // RFC 9738 3.1: from the highest UID down.
+    const messages = share.lowest === null ? changed : [...changed].reverse();
     const { out } = session;
     let sequence = 0;
     for (const message of messages) {
@@ -66,7 +70,8 @@ export const store: Command = command({
       if (out.full) await out.flush();
     }
     if (conflicts.length > 0) await tellConflicts(session, conflicts);
-    return outcome(session, args, uids.length - messages.length - conflicts.length, conflicts);
+    const ok = outcome(session, args, uids.length - messages.length - conflicts.length, conflicts);
+    return answerShare(session, share, ok);
   },
 });
 

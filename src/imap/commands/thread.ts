@@ -2,6 +2,7 @@ import type { ThreadAlgorithm } from '../../message/threads.ts';
 import type { UidThreads } from '../../store/store.ts';
 import { type Command, command, type ImapSession, type Ok } from '../command.ts';
 import { ImapBad } from '../errors.ts';
+import { checkThreaded } from '../message-limit.ts';
 import type { Parser } from '../parser.ts';
 import { withNotices } from '../progress.ts';
 import { parseCharsetAndProgram, type SearchProgram } from '../search-program.ts';
@@ -33,6 +34,7 @@ export const thread: Command = command({
     const program = await written.complete(session);
     if (program.modSeq) session.enableCondstore();
     const criteria = await program.criterion(session);
+    checkThreaded(session, criteria);
     const found =
       selected.exists === 0
         ? undefined

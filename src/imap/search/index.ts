@@ -10,6 +10,7 @@ import { objectIdKeys } from './object-id.ts';
 import { recentKeys } from './recent.ts';
 import { sizeKeys } from './sizes.ts';
 import { textKeys } from './text.ts';
+import { uidKeys } from './uids.ts';
 
 /** All keys that SEARCH knows by name; sequence sets and parentheses are its own. */
 export const searchKeys: readonly SearchKey[] = [
@@ -24,4 +25,5 @@ export const searchKeys: readonly SearchKey[] = [
   ...recentKeys,
   ...sizeKeys,
   ...textKeys,
+  ...uidKeys,
 ];
