@@ -303,6 +303,7 @@ describe('CATENATE (RFC 4469) with URL-PARTIAL (RFC 5550 5.7.1)', () => {
 
   test.each([
     ['APPEND nowhere CATENATE (URL /Drafts/;UID=1)', /^NO \[TRYCREATE\]/],
+    ['APPEND nowhere CATENATE (URL /Drafts/;UID=99)', /^NO \[TRYCREATE\]/],
     ['APPEND nowhere CATENATE (TEXT {3}', /^NO \[TRYCREATE\]/],
     ['APPEND Sent CATENATE ()', /^BAD/],
     ['APPEND Sent CATENATE (URL /Drafts/;UID=1', /^BAD/],

@@ -48,6 +48,8 @@ export const append: Command = command({
 
   async run(session, { path, messages }) {
     checkAppended(session, messages.length);
+    // Before what it is to be put together of: the client can create it.
+    if (messages.some(({ data }) => data.is === 'catenate')) await destination(session, path);
     const prepared = await prepare(session, messages);
     let stored: Stored;
     try {
