@@ -88,7 +88,7 @@ export class Facteur {
     try {
       const parts = await build(config, surroundings, (close) => void closers.push(close));
       const protocols = createProtocols(config, protocolsDeps(config, parts));
-      const listeners = new Listeners(protocols, parts.certificates, surroundings.log);
+      const listeners = new Listeners(protocols, parts.certificates.forUsers, surroundings.log);
       closers.push(() => listeners.close());
       await listeners.apply(config, protocols);
       warnOfUnserved(config, surroundings.log);
@@ -316,7 +316,7 @@ function protocolsDeps(config: Config, parts: Parts): ProtocolsDeps {
   const { certificates, surroundings } = parts;
   const hostname = hostnameOf(config);
   const shared = { directory, queue, store, quota, maildropLocks, loginGuard, accountSessions };
-  return { hostname, ...shared, tls: certificates, ...surroundings };
+  return { hostname, ...shared, tls: certificates, userTls: certificates.forUsers, ...surroundings };
 }
 
 function checkStartable(config: Config): void {
@@ -387,6 +387,7 @@ function certificatesOptions(config: Config): CertificatesOptions {
     others: certificates,
     minVersion,
     ciphers,
+    clients: config.auth.clientCertificates,
   };
 }
 

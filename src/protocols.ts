@@ -11,6 +11,7 @@ import type { Accepted } from './net/connection.ts';
 import type { TlsContext } from './net/handshake.ts';
 import type { AccountSessions } from './net/limits.ts';
 import { SocketLineConnection } from './net/line-connection.ts';
+import { createOAuth } from './oauth/token-check.ts';
 import type { MaildropLocks } from './pop3/locks.ts';
 import { createPop3Server, POP3_REFUSAL } from './pop3/server.ts';
 import type { QueueStore } from './queue/queue.ts';
@@ -58,6 +59,8 @@ export interface ProtocolsDeps {
   readonly loginGuard: LoginGuard;
   readonly accountSessions: AccountSessions;
   readonly tls: TlsContext;
+  /** Where users log in: their certificates may be asked for. */
+  readonly userTls: TlsContext;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -65,7 +68,7 @@ export interface ProtocolsDeps {
 const SMTP_REFUSAL = '421 4.7.0 Too many connections, try again later\r\n';
 
 export function createProtocols(config: Config, deps: ProtocolsDeps): Protocols {
-  const { hostname, directory, queue, store, quota, tls, clock, log } = deps;
+  const { hostname, directory, queue, store, quota, tls, userTls, clock, log } = deps;
   const { allowPlaintextFrom, cramMd5 } = config.auth;
   const sasl = createSasl({
     directory,
@@ -75,6 +78,8 @@ export function createProtocols(config: Config, deps: ProtocolsDeps): Protocols 
     guard: deps.loginGuard,
     cramMd5,
     allHaveScram: () => directory.allHaveScram(),
+    oauth: createOAuth(config.auth.oauth, { clock, log }),
+    certificateAccount: config.auth.clientCertificates.account,
   });
   const plaintextNetworks = networks(allowPlaintextFrom);
   const readers = {
@@ -94,7 +99,7 @@ export function createProtocols(config: Config, deps: ProtocolsDeps): Protocols 
       queue,
       quota,
       sasl,
-      tls,
+      tls: service === 'submission' ? userTls : tls,
       settings: config.smtp,
       mynetworks: config.mynetworks,
       allowPlaintextFrom,
@@ -112,7 +117,7 @@ export function createProtocols(config: Config, deps: ProtocolsDeps): Protocols 
   const all = [...Object.values(servers), imap, pop3];
   const lines = (accepted: Accepted): SocketLineConnection =>
     new SocketLineConnection(accepted, {
-      tls,
+      tls: userTls,
       handshakeTimeoutMs: config.limits.handshakeTimeout,
       writeTimeoutMs: config.limits.writeTimeout,
     });

@@ -9,7 +9,7 @@ import { expect, test } from 'vitest';
 const FLOORS = [
   ['lib'],
   ['mail', 'dns', 'tls'],
-  ['message', 'directory', 'net'],
+  ['message', 'directory', 'net', 'oauth'],
   ['sasl', 'store', 'queue'],
   ['checks', 'delivery', 'transfer'],
   ['smtp', 'imap', 'pop3'],
@@ -36,6 +36,8 @@ const DOORS: Readonly<Record<string, RegExp>> = {
   yaml: /^config\//,
   zod: /^(config\/.*|[a-z0-9]+\/options\.ts)$/,
   imapflow: /^transfer\/imap\//,
+  'node:http': /^oauth\/http-json\.ts$/,
+  'node:https': /^oauth\/http-json\.ts$/,
 };
 
 const root = resolve(import.meta.dirname, '../src');

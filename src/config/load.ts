@@ -65,6 +65,20 @@ function absolutePaths(config: Config, base: string): Config {
   return {
     ...config,
     dataDir: absolute(config.dataDir),
+    auth: {
+      ...config.auth,
+      oauth: {
+        ...config.auth.oauth,
+        jwks: isUrl(config.auth.oauth.jwks) ? config.auth.oauth.jwks : absolute(config.auth.oauth.jwks),
+        clientSecretFile: absolute(config.auth.oauth.clientSecretFile),
+        ca: absolute(config.auth.oauth.ca),
+      },
+      clientCertificates: {
+        ...config.auth.clientCertificates,
+        ca: config.auth.clientCertificates.ca.map(absolute),
+        crl: config.auth.clientCertificates.crl.map(absolute),
+      },
+    },
     tls: {
       ...config.tls,
       cert: absolute(config.tls.cert),
@@ -76,6 +90,10 @@ function absolutePaths(config: Config, base: string): Config {
       })),
     },
   };
+}
+
+function isUrl(text: string | null): boolean {
+  return /^https?:\/\//.test(text ?? '');
 }
 
 type Place = (offset: number) => { line: number; column: number };

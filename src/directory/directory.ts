@@ -47,6 +47,8 @@ export interface Directory {
    * account exists or not. `login` may lack its domain (`auth.defaultDomain`).
    */
   verifyPassword(login: string, password: string): Promise<Account | undefined>;
+  /** The enabled account of a login name that something else than a password has proven: a token, a certificate. */
+  loginAccount(login: string): Promise<Account | undefined>;
   /** For an unknown login: plausible made-up credentials, always the same for one name, so that nothing leaks. */
   scramCredentials(login: string): Promise<ScramCredentials>;
   /** The same for SCRAM-SHA-1, from the password itself where it is kept: `undefined` account for all others. */

@@ -77,6 +77,10 @@ export class JoinedDirectory implements Directory {
     return this.#logins.verifyPassword(login, password);
   }
 
+  async loginAccount(login: string): Promise<Account | undefined> {
+    return this.#logins.loginAccount(login);
+  }
+
   scramCredentials(login: string): Promise<ScramCredentials> {
     return this.#logins.scramCredentials(login);
   }

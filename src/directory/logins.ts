@@ -80,6 +80,12 @@ export class Logins {
     return now;
   }
 
+  loginAccount(login: string): Account | undefined {
+    const key = this.#keyOf(login);
+    const account = key && this.#source.account(key);
+    return account?.enabled ? account : undefined;
+  }
+
   async scramCredentials(login: string): Promise<ScramCredentials> {
     const key = this.#keyOf(login);
     const account = key && this.#source.account(key);

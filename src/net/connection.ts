@@ -10,6 +10,15 @@ export interface Peer {
   readonly localPort: number;
 }
 
+/** Shown by the peer, signed by one of the authorities that were asked for, and in force. */
+export interface ClientCertificate {
+  /** Mail addresses: each rfc822Name, or emailAddress of the subject where there is none. */
+  readonly emails: readonly string[];
+  readonly validTo: Date;
+  /** CN of the subject. */
+  readonly commonNames: readonly string[];
+}
+
 export interface TlsState {
   /** `TLSv1.3` */
   readonly version: string;
@@ -17,6 +26,8 @@ export interface TlsState {
   readonly servername: string | null;
   /** The channel binding `tls-exporter` (RFC 9266), where TLS has it: 1.3, which never renegotiates. */
   readonly exporter?: () => Uint8Array;
+  /** Only where one was asked for, and all is well with it. */
+  readonly clientCertificate?: ClientCertificate;
 }
 
 /** A socket that a listener has accepted: limits checked, PROXY header read, implicit TLS done. */

@@ -1,10 +1,14 @@
 import type { Socket } from 'node:net';
 import { TLSSocket, type TlsOptions } from 'node:tls';
+import { clientCertificate } from './client-certificate.ts';
 import type { TlsState } from './connection.ts';
 
 /** The server's side of a TLS handshake on an accepted socket: implicit TLS, STARTTLS and STLS alike. */
 
-/** Where the present certificates come from; asked at each handshake, so that a reload takes effect at once. */
+/**
+ * Where the present certificates come from; asked at each handshake, so that a reload takes effect at once. With
+ * `requestCert` clients are asked for certificates of theirs, and need not have any.
+ */
 export interface TlsContext {
   options(): TlsOptions;
 }
@@ -33,11 +37,13 @@ const NOISE = new Set([
  */
 export function handshake(socket: Socket, tls: TlsContext, timeoutMs: number): Promise<TLSSocket> {
   return new Promise((resolve, reject) => {
+    const options = tls.options();
     const secure = new TLSSocket(socket, {
-      ...tls.options(),
+      ...options,
       isServer: true,
-      // Clients have passwords, not certificates.
-      requestCert: false,
+      requestCert: options.requestCert === true,
+      // One that is not good is as none: passwords and tokens still are.
+      rejectUnauthorized: false,
     });
     const timer = setTimeout(() => fail(new HandshakeError('timeout', 'TLS handshake timed out')), timeoutMs);
     const fail = (error: HandshakeError): void => {
@@ -83,12 +89,14 @@ function exporterOf(socket: TLSSocket): Uint8Array {
 /** What the log and the Received field say of an encrypted connection. */
 export function tlsState(socket: TLSSocket): TlsState {
   const { servername } = socket as TLSSocket & { servername?: unknown };
+  const certificate = clientCertificate(socket);
   return {
     version: socket.getProtocol() ?? 'TLS',
     // The standard name, as in TLS_AES_256_GCM_SHA384: the only one RFC 8314 knows.
     cipher: socket.getCipher().standardName,
     servername: typeof servername === 'string' && servername !== '' ? servername : null,
     // Older versions need extended master secrets for it, which Node does not show (RFC 9266 4.2).
+    ...(certificate && { clientCertificate: certificate }),
     ...(socket.getProtocol() === 'TLSv1.3' ? { exporter: () => exporterOf(socket) } : {}),
   };
 }

@@ -40,7 +40,7 @@ export async function attempt(
   try {
     const passed = await check();
     if (passed) {
-      guard?.passed(ip, login);
+      guard?.passed(ip, login || passed.account.id);
       log.info({ ...fields, account: passed.account.id }, 'authenticated');
       return { is: 'done', ...passed };
     }

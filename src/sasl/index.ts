@@ -2,14 +2,18 @@ import type { Directory } from '../directory/directory.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { TlsState } from '../net/connection.ts';
+import type { OAuth } from '../oauth/oauth.ts';
 import type { AttemptLog } from './attempt.ts';
 import { apop, cramMd5 } from './cram-md5.ts';
+import { type CertificateField, external } from './external.ts';
 import { FailureDelay } from './failure-delay.ts';
 import { login } from './login.ts';
 import type { LoginGuard } from './login-guard.ts';
+import { oauthBearer } from './oauthbearer.ts';
 import { passwordAttempt, plain } from './plain.ts';
 import type { Sasl, SaslMechanism } from './sasl.ts';
 import { type ScramFamily, scram } from './scram.ts';
+import { xoauth2 } from './xoauth2.ts';
 
 export interface SaslOptions {
   readonly directory: Directory;
@@ -27,11 +31,15 @@ export interface SaslOptions {
    * offered and never try another, so its owner could not log in at all.
    */
   readonly allHaveScram?: () => boolean;
+  /** Who vouches for tokens; without it OAUTHBEARER and XOAUTH2 are not there. */
+  readonly oauth?: OAuth | null;
+  /** `auth.clientCertificates.account`; EXTERNAL is there on connections with a certificate. */
+  readonly certificateAccount?: CertificateField;
 }
 
 /** The mechanisms of the house, strongest first. A new one is a file and a line here. */
 export function createSasl(options: SaslOptions): Sasl {
-  const { directory, clock, hostname } = options;
+  const { directory, clock, hostname, oauth } = options;
   const log: AttemptLog = { log: options.log, clock, delay: new FailureDelay(clock), guard: options.guard };
   const announcesScram = (plaintextAllowed: boolean): boolean =>
     !plaintextAllowed || options.allHaveScram?.() !== false;
@@ -50,9 +58,12 @@ export function createSasl(options: SaslOptions): Sasl {
     credentials: (from, name) => from.scramSha1Credentials(name),
   };
   const withSha256 = scram(sha256, directory, log);
+  const tokens = oauth ? { directory, oauth, log } : null;
   const all: readonly SaslMechanism[] = [
+    external(options.certificateAccount ?? 'email', directory, log),
     ...withSha256,
     ...(options.cramMd5 ? [...scram(sha1, directory, log), cramMd5(directory, log, clock, hostname)] : []),
+    ...(tokens ? [oauthBearer(tokens), xoauth2(tokens)] : []),
     plain(directory, log),
     login(directory, log),
   ];

@@ -79,7 +79,8 @@ export class LoginGuard {
     const peer = peerKey(normaliseIp(ip));
     const name = nameOf(login);
     const bannedPeer = (this.#addresses.get(peer)?.until ?? 0) > now;
-    const bannedName = (this.#accounts.get(name)?.until ?? 0) > now;
+    // A token may come without a name: then there is only the address to go by.
+    const bannedName = name !== '' && (this.#accounts.get(name)?.until ?? 0) > now;
     return (!bannedPeer && !bannedName) || this.#isExempt(ip) || this.#isTrusted(peer, name, now);
   }
 
@@ -92,7 +93,8 @@ export class LoginGuard {
     const { addressFailures, accountFailures } = this.#settings;
     this.#count(this.#addresses, 'address', peer, addressFailures, now);
     // Who has shown the right password does not count against the account: it is its own client with an old one.
-    if (!this.#isTrusted(peer, name, now)) this.#count(this.#accounts, 'account', name, accountFailures, now);
+    if (name !== '' && !this.#isTrusted(peer, name, now))
+      this.#count(this.#accounts, 'account', name, accountFailures, now);
   }
 
   /**

@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import { duration, network } from '../lib/options.ts';
 import { parseDomain } from '../mail/address.ts';
+import { type OAuthSettings, oauthOptions } from '../oauth/options.ts';
+import type { CertificateField } from './external.ts';
 import type { GuardSettings } from './login-guard.ts';
 
 /** `auth.bans:` of the configuration file. Durations in milliseconds. */
@@ -29,12 +31,47 @@ const bansOptions: z.ZodType<GuardSettings, object> = z.strictObject({
     .describe('Networks whose logins are never banned, such as that of a webmail. Loopback never is.'),
 });
 
+/** `auth.clientCertificates:` of the configuration file. */
+export interface ClientCertificateSettings {
+  readonly ca: readonly string[];
+  readonly crl: readonly string[];
+  readonly account: CertificateField;
+}
+
+const clientCertificatesOptions: z.ZodType<ClientCertificateSettings, object> = z.strictObject({
+  ca: z
+    .array(z.string().min(1))
+    .max(20)
+    .default([])
+    .describe(
+      'Files with the authorities, in PEM form, whose certificates users may log in with (EXTERNAL). Empty: clients ' +
+        'are not asked for certificates.',
+    ),
+  crl: z
+    .array(z.string().min(1))
+    .max(20)
+    .default([])
+    .describe(
+      'Files with the authorities’ lists of withdrawn certificates, in PEM form; where there is one, every authority ' +
+        'needs a list that is in force.',
+    ),
+  account: z
+    .enum(['email', 'commonName'])
+    .default('email')
+    .describe(
+      'What in a certificate is the account: email, its mail address (rfc822Name, or emailAddress of the subject where ' +
+        'it has none); commonName, CN of the subject.',
+    ),
+});
+
 /** `auth:` of the configuration file. */
 export const authOptions: z.ZodObject<{
   allowPlaintextFrom: z.ZodDefault<z.ZodArray<z.ZodType<string, string>>>;
   defaultDomain: z.ZodDefault<z.ZodNullable<z.ZodString>>;
   cramMd5: z.ZodDefault<z.ZodBoolean>;
   bans: z.ZodPrefault<z.ZodType<GuardSettings, object>>;
+  oauth: z.ZodPrefault<z.ZodType<OAuthSettings, object>>;
+  clientCertificates: z.ZodPrefault<z.ZodType<ClientCertificateSettings, object>>;
 }> = z.strictObject({
   allowPlaintextFrom: z
     .array(network())
@@ -54,6 +91,8 @@ export const authOptions: z.ZodObject<{
         'for every password that is set.',
     ),
   bans: bansOptions.prefault({}),
+  oauth: oauthOptions.prefault({}),
+  clientCertificates: clientCertificatesOptions.prefault({}),
 });
 
 export type AuthOptions = z.output<typeof authOptions>;

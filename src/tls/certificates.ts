@@ -1,5 +1,5 @@
 import { constants } from 'node:crypto';
-import { stat } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { createSecureContext, type SecureContext, type TlsOptions } from 'node:tls';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
@@ -21,6 +21,8 @@ export interface CertificatesOptions {
   readonly others: readonly CertificateFiles[];
   readonly minVersion: 'TLSv1.2' | 'TLSv1.3';
   readonly ciphers: string;
+  /** Files in PEM form: who signs the certificates of clients, and their lists of withdrawn ones. Without: nobody. */
+  readonly clients?: { readonly ca: readonly string[]; readonly crl: readonly string[] };
 }
 
 /** How often the files are looked at for a renewed certificate. */
@@ -32,6 +34,8 @@ const WARN_BEFORE_MS = 14 * 86_400_000;
 interface CertificateSet {
   readonly options: CertificatesOptions;
   readonly tls: TlsOptions;
+  /** The same for services where users log in: clients are asked for a certificate, where authorities are configured. */
+  readonly forUsers: TlsOptions;
   readonly files: readonly CertificateFiles[];
   readonly pairs: readonly KeyPair[];
   /** Changes when a file does. */
@@ -67,6 +71,9 @@ export class Certificates {
     return this.#set.tls;
   }
 
+  /** As `options()`, for services where users log in. */
+  readonly forUsers: { options(): TlsOptions } = { options: () => this.#set.forUsers };
+
   /** What is in use, for people: the main certificate first. */
   get pairs(): readonly KeyPair[] {
     return this.#set.pairs;
@@ -97,7 +104,7 @@ export class Certificates {
     const [main] = pairs;
     const due = options.main === null && main !== undefined && isDue(main.notAfter, this.#clock.now());
     try {
-      if (!due && (await stampOf(files)) === stamp) return;
+      if (!due && (await stampOf(files, options.clients)) === stamp) return;
       await this.reload();
       this.#log.info({ certificates: this.#set.pairs.length }, 'certificates reloaded');
     } catch (error) {
@@ -112,12 +119,15 @@ async function buildSet(options: CertificatesOptions, clock: Clock, log: Logger)
   const main = options.main ?? (await ownFiles(options, clock, log));
   const files = [main, ...options.others];
   // The stamp first: a file that changes while we read is seen at the next look.
-  const stamp = await stampOf(files);
+  const stamp = await stampOf(files, options.clients);
   const pairs = await Promise.all(files.map(readKeyPair));
   for (const pair of pairs)
     if (pair.keyIsPublic)
       log.warn({ certificate: pair.certFile }, 'everybody on this machine can read the key of a certificate');
-  return { options, files, pairs, stamp, tls: tlsOptionsFor(pairs, options) };
+  const clients = await readAuthorities(options.clients);
+  const tls = tlsOptionsFor(pairs, options, clients);
+  const forUsers = clients ? { ...tls, requestCert: true } : tls;
+  return { options, files, pairs, stamp, tls, forUsers };
 }
 
 async function ownFiles(options: CertificatesOptions, clock: Clock, log: Logger): Promise<CertificateFiles> {
@@ -132,21 +142,51 @@ async function ownFiles(options: CertificatesOptions, clock: Clock, log: Logger)
 }
 
 /** Says whether any of the files was replaced. A file that is missing now is a change too. */
-async function stampOf(files: readonly CertificateFiles[]): Promise<string> {
-  const stamps = files
-    .flatMap(({ cert, key }) => [cert, key])
-    .map(async (path) => {
-      const found = await stat(path).catch(() => null);
-      return found ? `${found.ino}:${found.mtimeMs}:${found.size}` : 'missing';
-    });
+async function stampOf(
+  files: readonly CertificateFiles[],
+  clients: CertificatesOptions['clients'],
+): Promise<string> {
+  const paths = [
+    ...files.flatMap(({ cert, key }) => [cert, key]),
+    ...(clients?.ca ?? []),
+    ...(clients?.crl ?? []),
+  ];
+  const stamps = paths.map(async (path) => {
+    const found = await stat(path).catch(() => null);
+    return found ? `${found.ino}:${found.mtimeMs}:${found.size}` : 'missing';
+  });
   return (await Promise.all(stamps)).join();
 }
 
-function tlsOptionsFor(pairs: readonly KeyPair[], options: CertificatesOptions): TlsOptions {
+/** What the certificates of clients are checked by; it changes nothing for those that are not asked. */
+type Authorities = Pick<TlsOptions, 'ca' | 'crl' | 'sessionIdContext'>;
+
+async function readAuthorities(clients: CertificatesOptions['clients']): Promise<Authorities | null> {
+  if (!clients || clients.ca.length === 0) return null;
+  const ca = await Promise.all(clients.ca.map(readPem));
+  const crl = await Promise.all(clients.crl.map(readPem));
+  // Without a context OpenSSL takes up no session of a client with a certificate, and ends the handshake.
+  return { ca, ...(crl.length > 0 && { crl }), sessionIdContext: 'facteur' };
+}
+
+async function readPem(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new TlsError('unreadable', `${path} (auth.clientCertificates) cannot be read: ${reason}`, error);
+  }
+}
+
+function tlsOptionsFor(
+  pairs: readonly KeyPair[],
+  options: CertificatesOptions,
+  clients: Authorities | null,
+): TlsOptions {
   const contexts = new Map<string, SecureContext>();
   const contextFor = (chosen: readonly KeyPair[]): SecureContext => {
     const id = chosen.map((pair) => pairs.indexOf(pair)).join();
-    const context = contexts.get(id) ?? secureContext(chosen, options);
+    const context = contexts.get(id) ?? secureContext(chosen, options, clients);
     contexts.set(id, context);
     return context;
   };
@@ -159,7 +199,7 @@ function tlsOptionsFor(pairs: readonly KeyPair[], options: CertificatesOptions):
   const twins = pairs.slice(1).filter((pair) => pair.names.some((name) => mainNames.has(name)));
   const chosen = onePerKeyType([...main, ...twins]);
   return {
-    ...contextOptions(chosen, options),
+    ...contextOptions(chosen, options, clients),
     secureContext: contextFor(chosen),
     SNICallback(servername, callback) {
       // Without a certificate of that name the main one is shown: the client decides what it thinks of it (RFC 6066 3).
@@ -174,9 +214,13 @@ function onePerKeyType(pairs: readonly KeyPair[]): readonly KeyPair[] {
   return pairs.filter((pair, i) => pairs.findIndex((other) => other.keyType === pair.keyType) === i);
 }
 
-function secureContext(pairs: readonly KeyPair[], options: CertificatesOptions): SecureContext {
+function secureContext(
+  pairs: readonly KeyPair[],
+  options: CertificatesOptions,
+  clients: Authorities | null,
+): SecureContext {
   try {
-    return createSecureContext(contextOptions(pairs, options));
+    return createSecureContext(contextOptions(pairs, options, clients));
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     const files = pairs.map((pair) => pair.certFile).join(', ');
@@ -184,8 +228,13 @@ function secureContext(pairs: readonly KeyPair[], options: CertificatesOptions):
   }
 }
 
-function contextOptions(pairs: readonly KeyPair[], options: CertificatesOptions): TlsOptions {
+function contextOptions(
+  pairs: readonly KeyPair[],
+  options: CertificatesOptions,
+  clients: Authorities | null,
+): TlsOptions {
   return {
+    ...clients,
     cert: pairs.map((pair) => pair.cert),
     key: pairs.map((pair) => pair.key),
     minVersion: options.minVersion,

@@ -20,6 +20,7 @@ function answering(route: () => Promise<Route>): Directory {
     postmaster: route,
     account: unused,
     verifyPassword: unused,
+    loginAccount: unused,
     scramSha1Credentials: unused,
     scramCredentials: unused,
     sharedSecret: unused,
