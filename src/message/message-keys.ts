@@ -126,6 +126,8 @@ function firstAddress(value: string): { readonly mailbox: string; readonly displ
   };
 }
 
+/** RFC 5255 4.6: what was not text in the charset that it claims comes after all that was. */
 function key(text: string): string {
-  return fold(text.slice(0, 4 * KEY_LENGTH)).slice(0, KEY_LENGTH);
+  const folded = fold(text.slice(0, 4 * KEY_LENGTH)).slice(0, KEY_LENGTH);
+  return folded.includes('\ufffd') ? `\uffff${folded}` : folded;
 }

@@ -6,7 +6,7 @@
 import { parseAddressList } from './address-list.ts';
 import { isAscii, textStream } from './charset.ts';
 import { decodeWords } from './encoded-word.ts';
-import { fold } from './fold.ts';
+import { type Accents, fold } from './fold.ts';
 import { byteString, fields, fieldValues, unfold } from './header.ts';
 import { htmlText } from './html-text.ts';
 import { MAX_HEADER } from './scan.ts';
@@ -73,16 +73,28 @@ export function hiddenAddresses(value: string): string[] {
 }
 
 /** Whether `wanted` stands in the pieces, also across their seams; compared as fold.ts says. */
-export function includesText(pieces: Iterable<string>, wanted: string): boolean {
-  const needle = fold(wanted);
+export function includesText(pieces: Iterable<string>, wanted: string, accents: Accents = 'matter'): boolean {
+  const needle = fold(wanted, accents);
   if (needle === '') return true;
   let tail = '';
+  /** A letter whose marks may follow in the next piece: they are put in order together. */
+  let held = '';
   for (const piece of pieces) {
-    const text = tail + fold(piece);
+    const [whole, rest] = beforeLastLetter(held + piece);
+    held = rest;
+    const text = tail + fold(whole, accents);
     if (text.includes(needle)) return true;
     tail = needle.length > 1 ? text.slice(1 - needle.length) : '';
   }
-  return false;
+  return (tail + fold(held, accents)).includes(needle);
+}
+
+/** More marks on one letter are no text. */
+const MAX_MARKS = 32;
+
+function beforeLastLetter(text: string): [string, string] {
+  const end = /\P{M}\p{M}*$/u.exec(text.slice(-MAX_MARKS))?.[0] ?? '';
+  return [text.slice(0, text.length - end.length), end];
 }
 
 function* headerText(message: Part, read: ReadSpan): Generator<string> {

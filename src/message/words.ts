@@ -6,6 +6,7 @@
  * that follow each other are one; other symbols and emoji stand alone. In address fields only what parts one address
  * from the next ends a word, so that `ann@example.org` is one.
  */
+import type { Accents } from './fold.ts';
 
 /** Longer runs are cut into overlapping pieces: what is no longer than OVERLAP lies whole in one of them. */
 const MAX_WORD = 64;
@@ -55,26 +56,29 @@ export function addWords(text: string, style: WordStyle, into: Set<string>): voi
   for (const { kind, text: run } of runs(text, style)) for (const piece of cut(kind, run)) into.add(piece);
 }
 
-/** How texts that contain this folded, non-empty needle are found by their words. */
-export function wantedWords(needle: string, style: WordStyle): Wanted {
+/**
+ * How texts that contain this folded, non-empty needle are found by their words. Where accents are ignored, each letter
+ * of the text may have one: only half as many letters are sure to lie together.
+ */
+export function wantedWords(needle: string, style: WordStyle, accents: Accents = 'matter'): Wanted {
   // Half a character is in no word.
   if (!needle.isWellFormed()) return { conditions: [], proves: 'maybe' };
   const found = [...runs(needle, style)];
   const [only] = found;
-  if (only && only.text === needle) return wholeRun(only);
+  if (only && only.text === needle) return wholeRun(only, accents === 'matter' ? OVERLAP : OVERLAP / 2);
   return { conditions: found.flatMap((run) => conditionsOf(run, needle)), proves: 'maybe' };
 }
 
 /** The needle is inside one run of the text, if it is anywhere. */
-function wholeRun({ kind, text }: Run): Wanted {
+function wholeRun({ kind, text }: Run, overlap: number): Wanted {
   const length = lengthOf(text);
   if (kind === 'symbol') return { conditions: [{ is: 'word', word: text }], proves: 'yes' };
   if (kind === 'ideographs') {
     if (length <= 2) return { conditions: [{ is: 'part', of: 'any', text }], proves: 'yes' };
     return { conditions: words(kind, text), proves: 'maybe' };
   }
-  if (length <= OVERLAP) return { conditions: [{ is: 'part', of: 'any', text }], proves: 'yes' };
-  const ends = [text.slice(0, OVERLAP), text.slice(-OVERLAP)].map(wellFormed);
+  if (length <= overlap) return { conditions: [{ is: 'part', of: 'any', text }], proves: 'yes' };
+  const ends = [text.slice(0, overlap), text.slice(-overlap)].map(wellFormed);
   return { conditions: ends.map((end) => ({ is: 'part', of: 'any', text: end })), proves: 'maybe' };
 }
 

@@ -2,6 +2,7 @@ import type { AccountId } from '../directory/directory.ts';
 import type { Piece } from '../lib/pieces.ts';
 import type { RawMessage } from '../mail/raw-message.ts';
 import type { FieldSelection } from '../message/field-selector.ts';
+import type { Accents } from '../message/fold.ts';
 import type { SortKey } from '../message/sort.ts';
 import type { Part } from '../message/structure.ts';
 import type { ThreadAlgorithm } from '../message/threads.ts';
@@ -346,6 +347,8 @@ export interface FlagChange {
 export interface FlagResult {
   /** Messages as they are now, also those that had the flags already. */
   readonly messages: readonly Message[];
+  /** Those of them that were so already: their MODSEQ is that of an earlier change, maybe of somebody else. */
+  readonly unchanged?: readonly Uid[];
   readonly conflicts: readonly Uid[];
 }
 
@@ -386,9 +389,9 @@ export type SearchCriteria =
   | { readonly not: SearchCriteria }
   | { readonly flag: Flag }
   | { readonly uid: readonly UidRange[] }
-  /** `contains` empty: the field is there. Decoded and compared with i;unicode-casemap (RFC 5051). */
-  | { readonly header: string; readonly contains: string }
-  | { readonly text: string; readonly in: 'body' | 'message' }
+  /** `contains` empty: the field is there. Decoded and compared with i;unicode-casemap (RFC 5051), accents or not. */
+  | { readonly header: string; readonly contains: string; readonly accents?: Accents }
+  | { readonly text: string; readonly in: 'body' | 'message'; readonly accents?: Accents }
   | { readonly size: 'larger' | 'smaller'; readonly bytes: number }
   /** `from` inclusive, `before` exclusive, ms since the epoch; 'sent' is the Date field without its zone (RFC 9051 6.4.4). */
   | { readonly date: 'internal' | 'sent' | 'saved'; readonly from?: number; readonly before?: number }

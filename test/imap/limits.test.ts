@@ -36,6 +36,7 @@ describe('lists', () => {
       'ESEARCH',
       'ESORT',
       'FILTERS',
+      'I18NLEVEL=1',
       'ID',
       'IDLE',
       'IMAP4rev2',

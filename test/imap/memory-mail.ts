@@ -220,6 +220,7 @@ export class MemoryAccount implements AccountStore {
     if (raised.length > 0)
       this.#tell({ type: 'flags', mailbox: id, messages: raised.map(({ message }) => message) });
     return {
+      unchanged: free.filter((uid) => !changed.some(({ message }) => message.uid === uid)),
       messages: free.flatMap((uid) => box.messages.get(uid)?.message ?? []),
       conflicts: found.map(({ message }) => message.uid).filter((uid) => !free.includes(uid)),
     };
@@ -399,7 +400,8 @@ export class MemoryAccount implements AccountStore {
       messages.push(message);
     }
     if (changed.length > 0) this.#tell({ type: 'flags', mailbox: id, messages: changed });
-    return { messages, conflicts };
+    const unchanged = messages.filter((message) => !changed.includes(message)).map(({ uid }) => uid);
+    return { messages, unchanged, conflicts };
   }
 
   async copy(id: MailboxId, uids: readonly Uid[], to: MailboxId): ReturnType<AccountStore['copy']> {
@@ -617,7 +619,7 @@ function meets({ message, bytes }: Stored, criteria: SearchCriteria): boolean {
   if ('uid' in criteria) return inRanges(message.uid, criteria.uid, Number.POSITIVE_INFINITY);
   if ('header' in criteria) {
     const values = fieldTexts(summarise(bytes).header ?? bytes, criteria.header);
-    return values.some((value) => includesText([value], criteria.contains));
+    return values.some((value) => includesText([value], criteria.contains, criteria.accents));
   }
   if ('text' in criteria) {
     const { structure } = summarise(bytes);
@@ -625,6 +627,7 @@ function meets({ message, bytes }: Stored, criteria: SearchCriteria): boolean {
     return includesText(
       textOf(structure, ({ start, end }) => [bytes.subarray(start, end)]),
       criteria.text,
+      criteria.accents,
     );
   }
   if ('size' in criteria)

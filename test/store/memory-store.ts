@@ -290,6 +290,7 @@ class MemoryAccount implements AccountStore {
     }
     return {
       messages: free.map(({ message }) => message),
+      unchanged: asked.filter((uid) => !changed.has(uid)),
       conflicts: found.filter((stored) => !free.includes(stored)).map(({ message }) => message.uid),
     };
   }
@@ -468,7 +469,9 @@ class MemoryAccount implements AccountStore {
       box.modSeq = modSeq;
       this.#tell({ type: 'flags', mailbox: id, messages: changed });
     }
+    const unchanged = free.filter(({ message }) => !changed.includes(message)).map(({ message }) => message.uid);
     return {
+      unchanged,
       messages: free.map(({ message }) => message),
       conflicts: found.filter((stored) => !free.includes(stored)).map(({ message }) => message.uid),
     };
@@ -747,7 +750,7 @@ class MemoryAccount implements AccountStore {
     if ('uid' in criteria) return this.#inRanges(box, criteria.uid).includes(message);
     if ('header' in criteria)
       return fieldTexts(headerOf(stored), criteria.header.toLowerCase()).some((text) =>
-        fold(text).includes(fold(criteria.contains)),
+        fold(text, criteria.accents).includes(fold(criteria.contains, criteria.accents)),
       );
     if ('text' in criteria) {
       const read = (span: { readonly start: number; readonly end: number }): Uint8Array[] => [
@@ -755,7 +758,7 @@ class MemoryAccount implements AccountStore {
       ];
       const { structure } = summarise(bytes);
       const text = criteria.in === 'body' ? bodyText(structure, read) : messageText(structure, read);
-      return includesText(text, criteria.text);
+      return includesText(text, criteria.text, criteria.accents);
     }
     if ('size' in criteria)
       return criteria.size === 'larger' ? message.size > criteria.bytes : message.size < criteria.bytes;

@@ -2,7 +2,7 @@ import type { SearchCriteria } from '../../store/store.ts';
 import type { SearchContext, SearchKey } from './key.ts';
 
 /**
- * FUZZY (RFC 6203): strings are found by their words, in any order, each by its beginning; of three to five words one may
+ * FUZZY (RFC 6203): strings are found by their words, in any order, each by its beginning, without accents; of three to five words one may
  * be missing. What is no string is compared as always, which section 5 leaves to us.
  */
 
@@ -14,6 +14,9 @@ const FORGIVING = { from: 3, to: 5 };
 const SHORTEST_STEM = 3;
 /** Strings of one search that are compared so; further ones are compared as always. */
 const MAX_TERMS = 10;
+
+/** Criteria that compare strings. */
+type StringCriteria = Extract<SearchCriteria, { readonly header: string } | { readonly text: string }>;
 
 /** A string that is looked for so, with what its relevancy is made of. */
 export interface FuzzyTerm {
@@ -40,12 +43,13 @@ export const fuzzyKeys: readonly SearchKey[] = [
 export function stringCriteria(
   { fuzzy, terms }: SearchContext,
   text: string,
-  criteriaFor: (text: string) => SearchCriteria,
+  criteriaFor: (text: string) => StringCriteria,
 ): SearchCriteria {
-  const exact = criteriaFor(text);
   const words = wordsOf(text);
-  if (!fuzzy || !terms || terms.length >= MAX_TERMS || words.length === 0) return exact;
-  const both = words.map((word) => ({ whole: criteriaFor(word), stem: criteriaFor(stemOf(word)) }));
+  if (!fuzzy || !terms || terms.length >= MAX_TERMS || words.length === 0) return criteriaFor(text);
+  const like = (part: string): StringCriteria => ({ ...criteriaFor(part), accents: 'ignored' });
+  const exact = like(text);
+  const both = words.map((word) => ({ whole: like(word), stem: like(stemOf(word)) }));
   terms.push({ exact, words: both });
   const stems = both.map(({ stem }) => stem);
   const any: SearchCriteria[] = [exact, { all: stems }];

@@ -1,3 +1,5 @@
+import { isAscii } from 'node:buffer';
+import { type Accents, withoutAccents } from '../../message/fold.ts';
 import type { Condition, Wanted } from '../../message/words.ts';
 import type { MaildirAccount } from './account.ts';
 import type { Index } from './index.ts';
@@ -17,6 +19,8 @@ export type TextColumn = (typeof TEXT_COLUMNS)[number];
 const PAGE = 16 * 1024;
 /** Pages read at a time. */
 const PAGES = 32;
+/** When accents are ignored, which takes longer. */
+const LOOSE_PAGES = 4;
 /** Words asked for in one query. */
 const WORDS = 32;
 /** A word that so many texts have is asked for alone. */
@@ -113,6 +117,7 @@ export class FullText {
     wanted: Wanted,
     columns: readonly TextColumn[],
     take: (docs: readonly number[]) => 'more' | 'enough',
+    accents: Accents = 'matter',
   ): Generator<null, boolean> {
     const [only, ...more] = wanted.conditions;
     if (!only) return false;
@@ -126,7 +131,7 @@ export class FullText {
         size = docs.length > MANY ? 1 : Math.min(size * 2, WORDS);
         return docs.length > 0 ? take(docs) : 'more';
       };
-      for (const some of this.#wordsOf(only)) {
+      for (const some of this.#wordsOf(only, accents)) {
         for (const word of some) {
           words.push(word);
           if (words.length < size) continue;
@@ -141,7 +146,7 @@ export class FullText {
     const sets: (readonly string[])[] = [];
     for (const condition of wanted.conditions) {
       const words: string[] = [];
-      for (const some of this.#wordsOf(condition)) {
+      for (const some of this.#wordsOf(condition, accents)) {
         words.push(...some);
         yield null;
         if (words.length > VAGUE) break;
@@ -169,22 +174,24 @@ export class FullText {
   }
 
   /** A part of the vocabulary at a time. */
-  *#wordsOf(condition: Condition): Generator<string[]> {
-    if (condition.is === 'word') {
+  *#wordsOf(condition: Condition, accents: Accents): Generator<string[]> {
+    if (condition.is === 'word' && accents === 'matter') {
       yield [condition.word];
       return;
     }
-    const { of, text } = condition;
-    const needle = Buffer.from(`${of === 'begin' ? '\n' : ''}${text}${of === 'end' ? '\n' : ''}`);
+    const needle = Buffer.from(asLine(condition));
+    const pagesAtOnce = accents === 'matter' ? PAGES : LOOSE_PAGES;
     const { index } = this.#account;
     let vocabulary = this.#memory.get(this, Vocabulary);
     if (vocabulary?.index !== index) vocabulary = new Vocabulary(index);
-    for (let from = 0; ; from += PAGES) {
-      if (from + PAGES > vocabulary.pages.length) vocabulary.read();
-      const pages = vocabulary.pages.slice(from, from + PAGES);
+    for (let from = 0; ; from += pagesAtOnce) {
+      if (from + pagesAtOnce > vocabulary.pages.length) vocabulary.read();
+      const pages = vocabulary.pages.slice(from, from + pagesAtOnce);
       if (pages.length === 0) break;
       const found: string[] = [];
-      for (const words of pages) wordsWith(words, needle, found);
+      for (const words of pages)
+        if (accents === 'matter' || isAscii(words)) wordsWith(words, needle, found);
+        else wordsLike(words, needle.toString(), found);
       yield found;
     }
     this.#memory.keep(this.#account, this, vocabulary);
@@ -223,6 +230,19 @@ function wordsWith(page: Buffer, needle: Buffer, into: string[]): void {
     into.push(page.toString('utf8', start, end));
     at = page.indexOf(needle, end);
   }
+}
+
+/** The same where accents are ignored: `needle` has none. */
+function wordsLike(page: Buffer, needle: string, into: string[]): void {
+  for (const word of page.toString().split('\n'))
+    if (word !== '' && `\n${withoutAccents(word)}\n`.includes(needle)) into.push(word);
+}
+
+/** Words stand between line ends. */
+function asLine(condition: Condition): string {
+  if (condition.is === 'word') return `\n${condition.word}\n`;
+  const { of, text } = condition;
+  return `${of === 'begin' ? '\n' : ''}${text}${of === 'end' ? '\n' : ''}`;
 }
 
 function anyOf(words: readonly string[]): string {

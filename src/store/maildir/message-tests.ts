@@ -1,4 +1,4 @@
-import { fold } from '../../message/fold.ts';
+import { type Accents, fold } from '../../message/fold.ts';
 import type { MessageSummary } from '../../message/summary.ts';
 import { bodyText, fieldTexts, includesText, isForPeople, messageText } from '../../message/text.ts';
 import type { MaildirAccount } from './account.ts';
@@ -18,11 +18,11 @@ export class MessageTests {
   }
 
   /** @param name lower case; @param needle folded, empty: the field is there */
-  header(uid: number, name: string, needle: string): boolean {
-    return fieldTexts(this.#header(uid), name).some((text) => fold(text).includes(needle));
+  header(uid: number, name: string, needle: string, accents?: Accents): boolean {
+    return fieldTexts(this.#header(uid), name).some((text) => fold(text, accents).includes(needle));
   }
 
-  text(uid: number, where: 'body' | 'message', wanted: string): boolean {
+  text(uid: number, where: 'body' | 'message', wanted: string, accents?: Accents): boolean {
     const part = readStructure(this.#account, this.#folder, uid);
     const message = new OpenMessage(this.#account, this.#folder, uid);
     try {
@@ -30,6 +30,7 @@ export class MessageTests {
       return includesText(
         textOf(part, (span) => message.read(span)),
         wanted,
+        accents,
       );
     } finally {
       message.close();

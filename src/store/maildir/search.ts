@@ -1,5 +1,5 @@
-import { fold } from '../../message/fold.ts';
-import { type Wanted, wantedWords } from '../../message/words.ts';
+import { type Accents, fold } from '../../message/fold.ts';
+import { type Wanted, type WordStyle, wantedWords } from '../../message/words.ts';
 import { type SearchCriteria, StoreError } from '../store.ts';
 import type { MaildirAccount } from './account.ts';
 import type { Folder } from './folder.ts';
@@ -23,6 +23,14 @@ const MAX_DEPTH = 100;
 const FEW = 1000;
 /** From so few candidates on, looking at each is cheaper than asking the index. */
 const HANDFUL = 4;
+
+/** A folded string, and the words among which it is looked for. */
+interface WantedText {
+  readonly needle: string;
+  readonly style: WordStyle;
+  readonly columns: readonly TextColumn[];
+  readonly accents: Accents | undefined;
+}
 
 type Ranges = ReturnType<typeof normaliseRanges>;
 type Steps = Generator<null, UidSet>;
@@ -105,46 +113,44 @@ class Search {
   }
 
   *#header(
-    { header, contains }: Extract<SearchCriteria, { readonly header: string }>,
+    { header, contains, accents }: Extract<SearchCriteria, { readonly header: string }>,
     within: UidSet | undefined,
   ): Steps {
     const name = header.toLowerCase();
-    const needle = fold(contains);
-    const test = (uid: number): boolean => this.#tests.header(uid, name, needle);
+    const needle = fold(contains, accents);
+    const test = (uid: number): boolean => this.#tests.header(uid, name, needle, accents);
     if (within && within.length <= HANDFUL) return yield* this.#lookAt(within, test);
     const column = COLUMN_OF.get(name);
     if (column && needle !== '') {
       const style = column === 'subject' ? 'text' : 'address';
-      return yield* this.#words(needle, style, [column], within, 'exact', test);
+      const wanted: WantedText = { needle, style, columns: [column], accents };
+      return yield* this.#words(wanted, within, 'exact', test);
     }
     // The field's name, or what is looked for in it, is in the header somewhere.
-    const words = fold(needle === '' ? name : contains);
-    return yield* this.#words(words, 'text', ['header'], within, 'candidates', test, name);
+    const wanted = {
+      needle: needle === '' ? fold(name) : needle,
+      style: 'text',
+      columns: ['header'],
+      accents,
+    } as const;
+    return yield* this.#words(wanted, within, 'candidates', test, name);
   }
 
   *#text(
-    { text, in: where }: Extract<SearchCriteria, { readonly text: string }>,
+    { text, in: where, accents }: Extract<SearchCriteria, { readonly text: string }>,
     within: UidSet | undefined,
   ): Steps {
-    const needle = fold(text);
+    const needle = fold(text, accents);
     if (needle === '') return within ?? this.#everything();
-    const test = (uid: number): boolean => this.#tests.text(uid, where, text);
+    const test = (uid: number): boolean => this.#tests.text(uid, where, text, accents);
     if (within && within.length <= HANDFUL) return yield* this.#lookAt(within, test);
-    return yield* this.#words(
-      needle,
-      'text',
-      where === 'body' ? ['body'] : ['header', 'body'],
-      within,
-      'exact',
-      test,
-    );
+    const columns: readonly TextColumn[] = where === 'body' ? ['body'] : ['header', 'body'];
+    return yield* this.#words({ needle, style: 'text', columns, accents }, within, 'exact', test);
   }
 
   /** @param meaning `candidates`: what the words find is looked at in any case */
   *#words(
-    needle: string,
-    style: 'text' | 'address',
-    columns: readonly TextColumn[],
+    { needle, style, columns, accents }: WantedText,
     within: UidSet | undefined,
     meaning: 'exact' | 'candidates',
     test: (uid: number) => boolean,
@@ -152,9 +158,9 @@ class Search {
   ): Steps {
     // Before the words are asked: what is indexed meanwhile is then found twice, not missed.
     const untested = this.#untested();
-    const wanted = wantedWords(needle, style);
+    const wanted = wantedWords(needle, style, accents);
     const mayStand = field === undefined || this.#tests.isIndexed(field);
-    const found = mayStand ? yield* this.#withWords(wanted, columns, within) : undefined;
+    const found = mayStand ? yield* this.#withWords(wanted, columns, within, accents) : undefined;
     if (!found) return yield* this.#lookAt(within ?? this.#everything(), test);
     const isProof = wanted.proves === 'yes' && meaning === 'exact';
     const sure = isProof ? found : yield* this.#lookAt(found, test);
@@ -228,6 +234,7 @@ class Search {
     wanted: Wanted,
     columns: readonly TextColumn[],
     within: UidSet | undefined,
+    accents: Accents | undefined,
   ): Generator<null, UidSet | undefined> {
     const { uids, docs, placesByDoc: places } = yield* folderKeys(this.#account, this.#folder);
     /** Of each text: 1 when it was found. */
@@ -236,16 +243,21 @@ class Search {
     const isWanted = within && new Uint8Array(uids.length);
     if (within && isWanted) for (const place of placesIn(uids, within)) isWanted[place] = 1;
     let hits = 0;
-    const isKnown = yield* this.#account.indexer.fullText.find(wanted, columns, (texts) => {
-      for (const doc of texts) {
-        const place = places[doc] ?? 0;
-        if (place === 0 || found[doc] === 1) continue;
-        found[doc] = 1;
-        hits++;
-        if (!isWanted || isWanted[place - 1] === 1) left--;
-      }
-      return left > 0 ? 'more' : 'enough';
-    });
+    const isKnown = yield* this.#account.indexer.fullText.find(
+      wanted,
+      columns,
+      (texts) => {
+        for (const doc of texts) {
+          const place = places[doc] ?? 0;
+          if (place === 0 || found[doc] === 1) continue;
+          found[doc] = 1;
+          hits++;
+          if (!isWanted || isWanted[place - 1] === 1) left--;
+        }
+        return left > 0 ? 'more' : 'enough';
+      },
+      accents,
+    );
     if (!isKnown) return undefined;
     if (hits === 0) return NO_UIDS;
     const all = new Uint32Array(uids.length);
