@@ -183,6 +183,32 @@ export function appendAllContract(name: string, make: () => Promise<Implementati
       expect([await uids(), await uids(limited)]).toEqual([[uid], [2]]);
     });
 
+    test('one that cannot be read takes the others with it', async () => {
+      const old = await account.append(inbox, message('old'), one(''));
+      const lost = {
+        ...one(''),
+        raw: rawMessage([{ path: join(files.path, 'nowhere'), start: 0, end: 10 }]),
+      };
+      await expect(account.appendAll(inbox, [one('1'), lost, one('2')])).rejects.toThrow();
+      const replaces = { mailbox: inbox, uid: old.uid };
+      await expect(account.appendAll(inbox, [lost], replaces)).rejects.toThrow();
+      expect(await uids()).toEqual([old.uid]);
+      expect(await account.quota()).toMatchObject({ messages: 1, usedBytes: old.size });
+      const stored = await account.appendAll(inbox, [one('3'), one('4', ['Work'])], replaces);
+      expect(await uids()).toEqual(stored.map(({ uid }) => uid));
+    });
+
+    test('hundreds at once keep their order', async () => {
+      const texts = Array.from({ length: 230 }, (_, at) => `number ${at}`);
+      const stored = await account.appendAll(
+        inbox,
+        texts.map((text, at) => one(text, at % 2 === 0 ? ['\\Seen'] : [])),
+      );
+      expect(stored.map(({ uid }) => uid)).toEqual(texts.map((_, at) => at + 1));
+      for (const at of [0, 99, 100, 199, 200, 229]) expect(await textOf(at + 1)).toBe(texts[at]);
+      expect(await account.mailbox('INBOX')).toMatchObject({ total: 230, unseen: 115 });
+    });
+
     test('many at the same time, with others in between', async () => {
       const work = Array.from({ length: 12 }, (_, at) =>
         at % 3 === 0

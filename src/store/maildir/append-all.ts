@@ -29,6 +29,8 @@ import type { Steps } from './turns.ts';
 
 /** Messages between two steps. */
 const STEP = 50;
+/** Files that are open at the same time, and share a commit of the file system's journal (message-file.ts). */
+const LOT = 100;
 
 export interface Appending {
   readonly content: readonly Piece[];
@@ -59,7 +61,8 @@ export function* appendingAll(
   let intent = 0;
   let rows: MessageRow[];
   try {
-    yield* writing(account, to, messages, sizes, plans);
+    const lots = Math.ceil(messages.length / LOT);
+    for (let lot = 0; lot < lots; lot++) yield* writing(account, to, messages, sizes, plans);
     intent = noteIntent(account, 'append', to, to, intentSteps(plans));
     account.touching(to);
     for (const [at, plan] of plans.entries()) {
@@ -69,7 +72,13 @@ export function* appendingAll(
     for (const place of new Set(plans.map(({ row }) => row.place))) syncDirectory(account.placeOf(to, place));
     account.touched(to);
     yield null;
-    rows = commit(account, to, plans, intent, replaces && old && { folder: replaces.folder, row: old });
+    rows = yield* committing(
+      account,
+      to,
+      plans,
+      intent,
+      replaces && old && { folder: replaces.folder, row: old },
+    );
   } catch (error) {
     for (const plan of plans) {
       discard(plan.temporary);
@@ -104,7 +113,7 @@ function* findingOld(account: MaildirAccount, { folder, uid }: Old): Steps<Messa
   return row;
 }
 
-/** All of them in tmp/, durably; the first sync carries most of them (message-file.ts). */
+/** The next lot of them in tmp/, durably; its first sync carries most of it. */
 function* writing(
   account: MaildirAccount,
   to: Folder,
@@ -115,8 +124,8 @@ function* writing(
   const reader = new RangeReader();
   const files: number[] = [];
   try {
-    for (const [at, message] of messages.entries()) {
-      const plan = planMessage(account, to, { ...message, size: sizes[at] ?? 0 });
+    for (const message of messages.slice(plans.length, plans.length + LOT)) {
+      const plan = planMessage(account, to, { ...message, size: sizes[plans.length] ?? 0 });
       plans.push(plan);
       files.push(writeFile(plan.temporary, message, reader, messages.length > 1));
       yield null;
@@ -136,24 +145,26 @@ function intentSteps(plans: readonly PlannedFile[]): IntentStep[] {
 }
 
 /** The note must not come back after a power cut: recovery would undo what was answered for. So it waits for the disk. */
-function commit(
+function* committing(
   account: MaildirAccount,
   to: Folder,
   plans: readonly PlannedFile[],
   intent: number,
   old: { readonly folder: Folder; readonly row: MessageRow } | null,
-): MessageRow[] {
+): Steps<MessageRow[]> {
   if (old) account.reserve(old.folder, { uids: 0 });
-  return account.write('wait', [...new Set([to, ...(old ? [old.folder] : [])])], () => {
+  return yield* account.writing('wait', [...new Set([to, ...(old ? [old.folder] : [])])], function* () {
     const modSeq = ++to.modSeq;
-    const rows = plans.map(({ row: planned }) => {
+    const rows: MessageRow[] = [];
+    for (const { row: planned } of plans) {
+      if (rows.length % STEP === 0) yield null;
       const row = { ...planned, modSeq };
+      rows.push(row);
       insertRow(account.index, row);
       to.total++;
       to.size += row.size;
       if (!(row.flags & SEEN)) to.unseen++;
-      return row;
-    });
+    }
     account.announce({ type: 'added', mailbox: to.mailbox, messages: pack(to, rows) });
     if (old) removeRows(account, old.folder, [old.row]);
     account.index.prepare('DELETE FROM intents WHERE number = ?').run(intent);
