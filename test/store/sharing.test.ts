@@ -13,9 +13,9 @@ import fc from 'fast-check';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { AccountId } from '../../src/directory/directory.ts';
 import type { Logger } from '../../src/lib/logger.ts';
-import { rangesOf } from '../../src/store/maildir/seen.ts';
+import { rangesOf, within } from '../../src/store/maildir/seen.ts';
 import { formatSeen, parseSeen, seenFileOf } from '../../src/store/maildir/seen-file.ts';
-import { inRanges, uidSet } from '../../src/store/maildir/uid-set.ts';
+import { uidSet } from '../../src/store/maildir/uid-set.ts';
 import type { MaildirStore } from '../../src/store/maildir-store.ts';
 import {
   type AccountStore,
@@ -298,7 +298,7 @@ test('ranges: no more of them than it takes, and no other message in them', () =
     fc.property(set, set, (there, wanted) => {
       const uids = there.filter((uid) => wanted.includes(uid));
       const ranges = rangesOf(uids, there);
-      expect([...inRanges(there, ranges)]).toEqual([...uids]);
+      expect([...within(there, ranges)]).toEqual([...uids]);
       const file = { account: bob, uidValidity: 7, ranges };
       expect(parseSeen(formatSeen(file))).toEqual(file);
     }),
@@ -314,11 +314,30 @@ test('ranges: no more of them than it takes, and no other message in them', () =
 
 test('whatever lies in a file of what was seen throws nothing and stands for no more than there can be', () => {
   const head = `facteur-seen 1\naccount a\nuidvalidity 1\n`;
-  for (const uids of ['0', '5:3', '1:2,2', '3,1', '1:', ':1', '99999999999', 'x', '', '1,'])
+  for (const uids of [
+    '0',
+    '5:3',
+    '1:2,2',
+    '3,1',
+    '1:',
+    ':1',
+    '99999999999',
+    '4294967296',
+    '01',
+    '1:2:3',
+    ',1',
+    '1:02',
+    'x',
+    '',
+    '1,',
+  ])
     expect(parseSeen(`${head}uids ${uids}\nend\n`)).toBe(undefined);
   for (const text of ['', head, `${head}uids 1\n`, `${head}more x\nend\n`, 'facteur-seen 2\nend\n'])
     expect(parseSeen(text)).toBe(undefined);
-  expect(parseSeen(`${head}end\n`)?.ranges).toEqual([]);
+  expect(parseSeen(`${head}end\n`)?.ranges).toEqual(new Uint32Array(0));
+  expect(parseSeen(`${head}uids 1:3,7\nuids 8,4294967295\nend\n`)?.ranges).toEqual(
+    new Uint32Array([1, 3, 7, 7, 8, 8, 4_294_967_295, 4_294_967_295]),
+  );
   fc.assert(
     fc.property(
       fc.uint8Array({ maxLength: 30 }),

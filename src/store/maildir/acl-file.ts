@@ -3,6 +3,7 @@ import { type Acl, MAX_ACL_ENTRIES, MAX_IDENTIFIER, parseRights, plainRights, ty
 import {
   codeOf,
   isMissing,
+  isTaken,
   moveAside,
   openRegular,
   syncDirectory,
@@ -35,9 +36,12 @@ export type Read =
 
 /** Never through a link: it could lead to another account's list. Throws nothing. */
 export function readAcl(directory: string): Read {
+  const path = `${directory}/${ACL_FILE}`;
   let fd: number;
   try {
-    fd = openRegular(`${directory}/${ACL_FILE}`);
+    // Nearly no folder has one, and to be told so costs less than an error.
+    if (!isTaken(path)) return { is: 'list', acl: new Map() };
+    fd = openRegular(path);
   } catch (error) {
     if (isMissing(error)) return { is: 'list', acl: new Map() };
     return { is: 'damaged', why: codeOf(error) ?? 'it is no file' };

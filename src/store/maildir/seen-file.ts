@@ -26,8 +26,8 @@ const MAX_FILE: number = MAX_RANGES * 22 + 10_000;
 /** Ranges in a line. */
 const A_LINE = 500;
 
-/** Ascending, and apart. */
-export type Ranges = readonly { readonly first: number; readonly last: number }[];
+/** Pairs of the first and the last UID of each; ascending, and apart. */
+export type Ranges = Uint32Array;
 
 export interface SeenFile {
   readonly account: AccountId;
@@ -71,28 +71,59 @@ export function parseSeen(text: string): SeenFile | undefined {
   if (lines[0] !== HEADER || end < 0) return undefined;
   let account: AccountId | undefined;
   let uidValidity = 0;
-  const ranges: { readonly first: number; readonly last: number }[] = [];
+  const bounds: number[] = [];
   for (const line of lines.slice(1, end)) {
-    const [word, value = ''] = line.split(' ');
-    if (word === 'account') account = accountIn(value);
-    else if (word === 'uidvalidity') uidValidity = /^[1-9]\d{0,9}$/.test(value) ? Number(value) : 0;
-    else if (word === 'uids') {
-      for (const range of value.split(',')) {
-        const [, one = '', two = one] = /^([1-9]\d{0,9})(?::([1-9]\d{0,9}))?$/.exec(range) ?? [];
-        const [first, last] = [Number(one), Number(two)];
-        if (first <= (ranges.at(-1)?.last ?? 0) || last < first || ranges.length >= MAX_RANGES)
-          return undefined;
-        ranges.push({ first, last });
-      }
-    } else return undefined;
+    const space = line.indexOf(' ');
+    const value = line.slice(space + 1);
+    switch (line.slice(0, Math.max(space, 0))) {
+      case 'account':
+        account = accountIn(value);
+        break;
+      case 'uidvalidity':
+        uidValidity = /^[1-9]\d{0,9}$/.test(value) ? Number(value) : 0;
+        break;
+      case 'uids':
+        if (!readRanges(value, bounds)) return undefined;
+        break;
+      default:
+        return undefined;
+    }
   }
-  return account === undefined || uidValidity === 0 ? undefined : { account, uidValidity, ranges };
+  if (account === undefined || uidValidity === 0) return undefined;
+  return { account, uidValidity, ranges: Uint32Array.from(bounds) };
+}
+
+const COLON = 0x3a;
+const COMMA = 0x2c;
+
+/** Adds `1:7,9` to the bounds; false when it is none, or not above what is there. Thousands are usual. */
+function readRanges(text: string, bounds: number[]): boolean {
+  let first = 0;
+  let number = 0;
+  for (let at = 0; at <= text.length; at++) {
+    const code = at === text.length ? COMMA : text.charCodeAt(at);
+    const digit = code - 0x30;
+    if (digit >= 0 && digit <= 9) {
+      number = number * 10 + digit;
+      if (number === 0 || number >= 2 ** 32) return false;
+    } else if (code === COLON && first === 0 && number > 0) {
+      first = number;
+      number = 0;
+    } else if (code === COMMA && number > 0) {
+      if (first === 0) first = number;
+      if (number < first || first <= (bounds.at(-1) ?? 0) || bounds.length >= 2 * MAX_RANGES) return false;
+      bounds.push(first, number);
+      first = 0;
+      number = 0;
+    } else return false;
+  }
+  return true;
 }
 
 /** Afterwards it is durable; without ranges the file goes. Throws 'limit'. */
 export function writeSeen(directory: string, seen: SeenFile): void {
   const file = seenFileOf(seen.account);
-  if (seen.ranges.length > MAX_RANGES)
+  if (seen.ranges.length > 2 * MAX_RANGES)
     throw new StoreError('limit', 'What was read of this mailbox is too scattered');
   if (seen.ranges.length > 0) writeDurably(directory, file, formatSeen(seen));
   else if (unlinkIfThere(`${directory}/${file}`)) syncDirectory(directory);
@@ -100,11 +131,11 @@ export function writeSeen(directory: string, seen: SeenFile): void {
 
 export function formatSeen({ account, uidValidity, ranges }: SeenFile): string {
   const lines = [HEADER, `account ${encodeURIComponent(account)}`, `uidvalidity ${uidValidity}`];
-  for (let at = 0; at < ranges.length; at += A_LINE) {
-    const some = ranges.slice(at, at + A_LINE);
-    lines.push(
-      `uids ${some.map(({ first, last }) => (first === last ? first : `${first}:${last}`)).join(',')}`,
-    );
+  for (let from = 0; from < ranges.length; from += 2 * A_LINE) {
+    const words: string[] = [];
+    for (let at = from; at < Math.min(ranges.length, from + 2 * A_LINE); at += 2)
+      words.push(ranges[at] === ranges[at + 1] ? `${ranges[at]}` : `${ranges[at]}:${ranges[at + 1]}`);
+    lines.push(`uids ${words.join(',')}`);
   }
   return [...lines, 'end', ''].join('\n');
 }

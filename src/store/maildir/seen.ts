@@ -7,7 +7,7 @@ import { stretchesOf } from './message-row.ts';
 import { type Ranges, readSeen, seenFileOf, seenFilesIn, writeSeen } from './seen-file.ts';
 import { treeOf } from './tree.ts';
 import type { Steps } from './turns.ts';
-import { either, inRanges, placesIn, type UidSet, uidSet, without } from './uid-set.ts';
+import { either, type UidSet, uidSet, without } from './uid-set.ts';
 
 /**
  * What readers who are not the owner have seen of a folder. The files are all there is; MODSEQs are the messages' own,
@@ -21,7 +21,7 @@ const MAX_READERS = 2000;
 export function seenBy(account: MaildirAccount, folder: Folder, reader: AccountId): UidSet {
   const seen = readSeen(account.directoryOf(folder), seenFileOf(reader));
   if (seen?.uidValidity !== folder.uidValidity) return new Uint32Array(0);
-  return inRanges(account.roster(folder).uids(), seen.ranges);
+  return within(account.roster(folder).uids(), seen.ranges);
 }
 
 /**
@@ -73,7 +73,7 @@ export function copySeen(
     const source = readSeen(account.directoryOf(from), file);
     if (source?.uidValidity !== from.uidValidity || seenFileOf(source.account) !== file) continue;
     const sources = uidSet(pairs.map((pair) => pair.from));
-    const seen = new Set(inRanges(sources, source.ranges));
+    const seen = new Set(within(sources, source.ranges));
     const coming = uidSet(pairs.map((pair) => pair.to));
     const fresh = uidSet(pairs.filter((pair) => seen.has(pair.from)).map((pair) => pair.to));
     if (fresh.length === 0) continue;
@@ -81,7 +81,11 @@ export function copySeen(
     const before = seenBy(account, to, source.account);
     const there = account.roster(to).uids();
     // All of them come after what is there.
-    save(account, to, source.account, [...rangesOf(before, there), ...rangesOf(fresh, coming)]);
+    const [known, added] = [rangesOf(before, there), rangesOf(fresh, coming)];
+    const ranges = new Uint32Array(known.length + added.length);
+    ranges.set(known);
+    ranges.set(added, known.length);
+    save(account, to, source.account, ranges);
   }
 }
 
@@ -90,23 +94,42 @@ export function* forgetSeenBy(account: MaildirAccount, reader: AccountId): Steps
   const file = seenFileOf(reader);
   for (const { mailbox } of [...account.folders.values()]) {
     const folder = account.folders.get(mailbox);
-    if (folder && readersOf(account, folder).has(file)) save(account, folder, reader, []);
+    if (folder && readersOf(account, folder).has(file)) save(account, folder, reader, NO_RANGES);
     yield null;
   }
 }
 
+const NO_RANGES: Ranges = new Uint32Array(0);
+
 /** The fewest ranges that hold these, and of `there` no others; between two of them may lie UIDs that are gone. */
 export function rangesOf(uids: UidSet, there: UidSet): Ranges {
-  const ranges: { first: number; last: number }[] = [];
-  let next = -1;
-  for (const place of placesIn(there, uids)) {
-    const uid = there[place] ?? 0;
-    const range = ranges.at(-1);
-    if (range && place === next) range.last = uid;
-    else ranges.push({ first: uid, last: uid });
-    next = place + 1;
+  const ranges = new Uint32Array(2 * uids.length);
+  let count = 0;
+  let wanted = 0;
+  let isOpen = false;
+  for (const uid of there) {
+    if (wanted >= uids.length) break;
+    if (uids[wanted] === uid) {
+      if (!isOpen) ranges[count++] = uid;
+      ranges[isOpen ? count - 1 : count++] = uid;
+      wanted++;
+      isOpen = true;
+    } else isOpen = false;
   }
-  return ranges;
+  return ranges.slice(0, count);
+}
+
+/** Those of `uids` that lie in the ranges. */
+export function within(uids: UidSet, ranges: Ranges): UidSet {
+  const found = new Uint32Array(uids.length);
+  let count = 0;
+  let at = 0;
+  for (const uid of uids) {
+    while (at < ranges.length && (ranges[at + 1] ?? 0) < uid) at += 2;
+    if (at >= ranges.length) break;
+    if ((ranges[at] ?? 0) <= uid) found[count++] = uid;
+  }
+  return found.subarray(0, count);
 }
 
 /** Who hears of it may ask at once, so the file is written between the commit and the announcement. */

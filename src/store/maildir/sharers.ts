@@ -1,5 +1,4 @@
-import { mkdirSync, readdirSync } from 'node:fs';
-import { readdir, readFile } from 'node:fs/promises';
+import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import type { AccountId } from '../../directory/directory.ts';
 import type { Logger } from '../../lib/logger.ts';
 import { accountDirectory, accountOf, pathComponent } from '../account-path.ts';
@@ -74,9 +73,9 @@ export class Sharers {
     const found = new Set<AccountId>();
     for (const identifier of new Set(identifiers)) {
       const directory = `${this.#root}/${pathComponent(identifier)}`;
-      for (const [at, name] of (await namesIn(directory)).entries()) {
+      for (const [at, name] of namesIn(directory).entries()) {
         if (at > 0 && at % STEP === 0) await others();
-        const account = await accountIn(directory, name);
+        const account = accountIn(directory, name);
         if (account !== undefined && this.#hasMail(account)) found.add(account);
       }
     }
@@ -102,13 +101,13 @@ export class Sharers {
   async #make(): Promise<void> {
     let lists = 0;
     const mail = `${this.#directory}/mail`;
-    for (const domain of await namesIn(mail))
-      for (const local of await namesIn(`${mail}/${domain}`)) {
+    for (const domain of namesIn(mail))
+      for (const local of namesIn(`${mail}/${domain}`)) {
         const account = accountOf(domain, local);
         if (account === undefined) continue;
         const maildir = `${mail}/${domain}/${local}/Maildir`;
         const named = new Set<string>();
-        const dirs = ['', ...(await namesIn(maildir, 'folders'))];
+        const dirs = ['', ...namesIn(maildir, 'folders')];
         for (const [at, dir] of dirs.entries()) {
           if (at % STEP === 0) await others();
           const read = readAcl(`${maildir}/${dir}`);
@@ -125,9 +124,9 @@ export class Sharers {
 }
 
 /** Names that start with a dot are ours; in a Maildir they are folders. None where there is no directory. */
-async function namesIn(directory: string, which: 'others' | 'folders' = 'others'): Promise<string[]> {
+function namesIn(directory: string, which: 'others' | 'folders' = 'others'): string[] {
   try {
-    const entries = await readdir(directory, { withFileTypes: true });
+    const entries = readdirSync(directory, { withFileTypes: true });
     return entries
       .filter((entry) => entry.name.startsWith('.') === (which === 'folders'))
       .filter((entry) => which === 'others' || entry.isDirectory())
@@ -139,10 +138,10 @@ async function namesIn(directory: string, which: 'others' | 'folders' = 'others'
 }
 
 /** Most names say it themselves. */
-async function accountIn(directory: string, name: string): Promise<AccountId | undefined> {
+function accountIn(directory: string, name: string): AccountId | undefined {
   try {
     if (!name.includes('%~')) return decodeURIComponent(name) as AccountId;
-    const account = (await readFile(`${directory}/${name}`, 'utf8')).trimEnd();
+    const account = readFileSync(`${directory}/${name}`, 'utf8').trimEnd();
     return pathComponent(account) === name ? (account as AccountId) : undefined;
   } catch (error) {
     // Gone again; or no file of ours.
