@@ -5,6 +5,7 @@ import { utf8Bytes } from './response.ts';
 const FRENCH: Catalogue = {
   texts: new Map([
     ['"priv", "shared" or "all" is missing', 'il manque « priv », « shared » ou « all »'],
+    ['A command is missing', 'Il manque une commande'],
     ['A compressed connection serves one user only', 'Une connexion compressée ne sert qu’un utilisateur'],
     [
       'A date such as "17-Jul-1996 02:44:25 -0700" is missing',

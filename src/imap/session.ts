@@ -470,6 +470,7 @@ export class Session implements ImapSession {
   }
 
   #find(p: Parser): { readonly command: Command; readonly name: string } {
+    if (p.atEnd) p.fail('A command is missing');
     p.sp();
     const at = p.at;
     let word = p.atom().toUpperCase();
