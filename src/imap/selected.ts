@@ -1,5 +1,5 @@
-import type { Change, Flag, Mailbox, MailboxId, Message, ModSeq, Uid, UidRange } from '../store/store.ts';
 import { ALL_RIGHTS, type Rights } from '../store/acl.ts';
+import type { Change, Flag, Mailbox, MailboxId, Message, ModSeq, Uid, UidRange } from '../store/store.ts';
 import { ImapBad } from './errors.ts';
 import { type NumberRange, normalise, type SequenceSet } from './sequence-set.ts';
 import type { UpdateContexts } from './update-contexts.ts';
@@ -256,15 +256,24 @@ export class Selected {
       }
   }
 
-  /** We changed flags ourselves. `told`: the client gets the result in this command; else (.SILENT) it knows it. */
-  changedHere(messages: readonly Message[], knows: 'told' | 'silent'): void {
+  /**
+   * We changed flags ourselves. `told`: the client gets the result in this command; else (.SILENT) it knows it.
+   * @param unchanged what was so already
+   */
+  changedHere(messages: readonly Message[], knows: 'told' | 'silent', unchanged: readonly Uid[] = []): void {
+    const same = new Set(unchanged);
     for (const message of messages) {
       const { uid, modSeq } = message;
+      // Its MODSEQ is somebody else's, of whose change .SILENT says nothing.
+      if (same.has(uid)) {
+        if (knows === 'told') this.toldFlags(message);
+        continue;
+      }
       this.contexts?.touch(uid);
       const waiting = this.#flags.get(uid);
       if (waiting && waiting.message.modSeq <= modSeq) {
-        // The echo came first. What it replaced was somebody else's change, which .SILENT must not hide.
-        const foreign = waiting.replaces || waiting.message.modSeq < modSeq;
+        // Somebody else's change, or what the echo, if it came first, has replaced: .SILENT must not hide it.
+        const foreign = this.#echoes !== null || waiting.replaces || waiting.message.modSeq < modSeq;
         if (knows === 'told' || !foreign) this.#flags.delete(uid);
         else this.#flags.set(uid, { message, replaces: true });
       }

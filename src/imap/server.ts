@@ -1,5 +1,5 @@
-import { CapabilityMask } from '../lib/capability-mask.ts';
 import type { AccountId } from '../directory/directory.ts';
+import { CapabilityMask } from '../lib/capability-mask.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import { formatAddress, parseAddress } from '../mail/address.ts';

@@ -386,7 +386,7 @@ class Printer {
       selected.changesNothing();
       throw error;
     });
-    selected.changedHere(result.messages, 'told');
+    selected.changedHere(result.messages, 'told', result.unchanged);
     const changed = new Map(result.messages.map((message) => [message.uid, message]));
     for (const uid of changed.keys()) newlySeen.add(uid);
     return messages.map((message) => changed.get(message.uid) ?? message);

@@ -39,7 +39,11 @@ export const store: Command = command({
     const uids = share.share;
     if (uids.length === 0) return undefined;
     selected.changing();
-    const { messages: changed, conflicts } = await session.store
+    const {
+      messages: changed,
+      unchanged,
+      conflicts,
+    } = await session.store
       .setFlags(selected.id, uids, {
         mode: args.mode,
         flags: args.flags,
@@ -51,7 +55,7 @@ export const store: Command = command({
       });
     // What was not done for want of a right is told even if it was to be .SILENT: the client believes otherwise.
     const silent = isAllowed(args, selected.rights) ? args.silent : 'told';
-    selected.changedHere(changed, silent);
+    selected.changedHere(changed, silent, unchanged);
     // RFC 9738 3.1: from the highest UID down.
     const messages = share.lowest === null ? changed : [...changed].reverse();
     const { out } = session;

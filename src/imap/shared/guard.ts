@@ -160,8 +160,8 @@ export class Guard {
   }
 
   #hear(change: Change): void {
-    // Anybody's flags: it is not said whose have changed.
-    if (change.type === 'flags') this.#seen.delete(change.mailbox);
+    // Whose flags have changed is not said; and a copy has been seen by whoever has seen what it was made of.
+    if (change.type === 'flags' || change.type === 'added') this.#seen.delete(change.mailbox);
     if (change.type === 'mailbox' && change.what === 'deleted') this.#seen.delete(change.mailbox);
   }
 }

@@ -314,7 +314,7 @@ export class GuardedAccount implements AccountStore {
     if (isOwner) return result ?? { messages: [], conflicts: [] };
     if (seen === null) return this.#shownResult(id, result ?? { messages: [], conflicts: [] });
     const left = result ? result.messages.map(({ uid }) => uid) : uids;
-    const { messages, conflicts } = await this.#store.setSeenBy(
+    const last = await this.#store.setSeenBy(
       id,
       this.#reader,
       left,
@@ -322,7 +322,7 @@ export class GuardedAccount implements AccountStore {
       result ? undefined : change.unchangedSince,
     );
     this.#guard.forgetSeen(id);
-    return this.#shownResult(id, { messages, conflicts: [...(result?.conflicts ?? []), ...conflicts] });
+    return this.#shownResult(id, result ? inSteps(result, last) : last);
   }
 
   /** COPY takes the flags along that the user sees, and may set there. */
@@ -477,12 +477,11 @@ export class GuardedAccount implements AccountStore {
     const first = await this.#store.setFlags(id, uids, { mode: 'remove', flags: [...others], ...limit });
     if (flags.length === 0) return first;
     const left = first.messages.map(({ uid }) => uid);
-    const { messages } = await this.#store.setFlags(id, left, { mode: 'add', flags });
-    return { messages, conflicts: first.conflicts };
+    return inSteps(first, await this.#store.setFlags(id, left, { mode: 'add', flags }));
   }
 
-  async #shownResult(id: MailboxId, { messages, conflicts }: FlagResult): Promise<FlagResult> {
-    return { messages: await this.#guard.shown(id, messages), conflicts };
+  async #shownResult(id: MailboxId, result: FlagResult): Promise<FlagResult> {
+    return { ...result, messages: await this.#guard.shown(id, result.messages) };
   }
 
   async #asked(id: MailboxId, criteria: SearchCriteria): Promise<SearchCriteria> {
@@ -523,6 +522,16 @@ export class GuardedAccount implements AccountStore {
       firstRecent: NEVER_RECENT,
     };
   }
+}
+
+/** One change made by two, the second of what the first left. */
+function inSteps(first: FlagResult, second: FlagResult): FlagResult {
+  const same = new Set(first.unchanged);
+  return {
+    messages: second.messages,
+    unchanged: second.unchanged?.filter((uid) => same.has(uid)) ?? [],
+    conflicts: [...first.conflicts, ...second.conflicts],
+  };
 }
 
 /** The nearest first. */

@@ -1,10 +1,11 @@
 import type { AccountId } from '../../directory/directory.ts';
-import { AT, type PackedMessages, packRows, STRIDE } from '../packed-messages.ts';
+import { AT, packRows, STRIDE } from '../packed-messages.ts';
 import { StoreError } from '../store.ts';
 import type { MaildirAccount } from './account.ts';
 import type { Folder } from './folder.ts';
 import { stretchesOf } from './message-row.ts';
 import { type Ranges, readSeen, seenFileOf, seenFilesIn, writeSeen } from './seen-file.ts';
+import type { FlagsSet } from './set-flags.ts';
 import { treeOf } from './tree.ts';
 import type { Steps } from './turns.ts';
 import { either, type UidSet, uidSet, without } from './uid-set.ts';
@@ -34,7 +35,7 @@ export function setSeenBy(
   reader: AccountId,
   uids: readonly number[],
   change: { readonly seen: 'yes' | 'no'; readonly unchangedSince: number },
-): { readonly messages: PackedMessages; readonly conflicts: readonly number[] } {
+): FlagsSet {
   const rows = account.roster(folder).rowsOf(uids);
   const before = seenBy(account, folder, reader);
   const conflicts: number[] = [];
@@ -56,7 +57,8 @@ export function setSeenBy(
   }
   const result = new Float64Array(places.length * STRIDE);
   for (const [to, at] of places.entries()) result.set(rows.subarray(at, at + STRIDE), to * STRIDE);
-  return { messages: packRows(folder, result), conflicts };
+  const unchanged = [...without(asked, changed)];
+  return { messages: packRows(folder, result), unchanged, conflicts };
 }
 
 /**

@@ -5,6 +5,14 @@ import { bitsOf, SEEN } from './flags.ts';
 import type { Folder } from './folder.ts';
 import { stretchesOf } from './message-row.ts';
 
+/** What STORE has done. */
+export interface FlagsSet {
+  readonly messages: PackedMessages;
+  /** Of these: they were so already. */
+  readonly unchanged: readonly number[];
+  readonly conflicts: readonly number[];
+}
+
 const CHANGES: Readonly<Record<FlagChange['mode'], string>> = {
   set: '? | 0',
   add: 'flags | ?',
@@ -20,7 +28,7 @@ export function setFlags(
   folder: Folder,
   uids: readonly number[],
   change: FlagChange,
-): { readonly messages: PackedMessages; readonly conflicts: readonly number[] } {
+): FlagsSet {
   const { unchangedSince: limit = Number.MAX_SAFE_INTEGER, mode } = change;
   const rows = account.roster(folder).rowsOf(uids);
   const conflicts: number[] = [];
@@ -33,20 +41,22 @@ export function setFlags(
     }
   }
   const result = rows.subarray(0, free);
+  const unchanged: number[] = [];
   if (free > 0) {
     account.reserve(folder, mode === 'remove' ? { uids: 0 } : { uids: 0, flags: change.flags });
-    changeRows(account, folder, result, mode, bitsOf(change.flags, folder.keywords));
+    changeRows(account, folder, result, mode, bitsOf(change.flags, folder.keywords), unchanged);
   }
-  return { messages: packRows(folder, result.slice()), conflicts };
+  return { messages: packRows(folder, result.slice()), unchanged, conflicts };
 }
 
-/** In the index, and in `rows`. */
+/** In the index, and in `rows`; those that were so already are noted. */
 function changeRows(
   account: MaildirAccount,
   folder: Folder,
   rows: Float64Array<ArrayBuffer>,
   mode: FlagChange['mode'],
   bits: number,
+  unchanged: number[],
 ): void {
   const { index } = account;
   const modSeq = folder.modSeq + 1;
@@ -56,7 +66,10 @@ function changeRows(
   for (let at = 0; at < rows.length; at += STRIDE) {
     const before = rows[at + AT.flags] ?? 0;
     const flags = apply(mode, before, bits);
-    if (flags === before) continue;
+    if (flags === before) {
+      unchanged.push(rows[at + AT.uid] ?? 0);
+      continue;
+    }
     rows[at + AT.flags] = flags;
     rows[at + AT.modSeq] = modSeq;
     changed.set(rows.subarray(at, at + STRIDE), ids.length * STRIDE);
