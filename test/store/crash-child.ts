@@ -3,8 +3,8 @@ import type { AccountStore, MailboxId, Uid } from '../../src/store/store.ts';
 import { alice, maildirStore, message } from './surroundings.ts';
 
 /**
- * Works on a mailbox until it is killed: eight lanes deliver, flag, move, copy and expunge, while the store indexes what
- * came. Before and after each step a line goes to the log, which outlives the process: what has a `done` must survive.
+ * Works on a mailbox until it is killed: eight lanes deliver, append, flag, move, copy, replace and expunge, while the
+ * store indexes what came. Before and after each step a line goes to the log, which outlives the process: what has a `done` must survive.
  */
 const [directory = '', log = '', round = ''] = process.argv.slice(2);
 
@@ -45,6 +45,24 @@ async function deliver(): Promise<void> {
   });
   note('done', { op: 'deliver', key, folder, uid, flags });
   free.push({ key, folder, uid, flags });
+}
+
+/** Several at once, or one in place of another. */
+async function append(count: number, old?: Known): Promise<void> {
+  const keys = Array.from({ length: count }, () => `${round}-${serial++}`);
+  const folder = pick(FOLDERS) ?? 'INBOX';
+  const flags = Math.random() < 0.3 ? ['\\Seen'] : [];
+  const entry = { op: 'append', keys, folder, flags, ...(old && { replaces: old.key }) };
+  note('begin', entry);
+  const stored = await account.appendAll(
+    idOf(folder),
+    keys.map((key) => ({ raw: message(`body of ${key}`, key), flags, internalDate: Date.now() })),
+    old && { mailbox: idOf(old.folder), uid: old.uid },
+  );
+  note('done', entry);
+  keys.forEach((key, at) => {
+    free.push({ key, folder, uid: stored[at]?.uid ?? (0 as Uid), flags });
+  });
 }
 
 async function flag(known: Known): Promise<void> {
@@ -101,7 +119,8 @@ async function lane(): Promise<never> {
   for (;;) {
     const chance = Math.random();
     const known = chance < 0.4 ? undefined : take();
-    if (!known) await deliver();
+    if (!known) await (chance < 0.3 ? deliver() : append(2 + (Math.floor(chance * 100) % 4)));
+    else if (chance < 0.48) await append(1, known);
     else if (chance < 0.65) await flag(known);
     else if (chance < 0.9) {
       const others = free.filter(({ folder }) => folder === known.folder).slice(0, 4);

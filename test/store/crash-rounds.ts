@@ -55,6 +55,7 @@ export async function crashRounds({ rounds, life, progress }: CrashRounds): Prom
       const say = (problem: string): void => void broken.push(`round ${round}, index ${index}: ${problem}`);
       judgeMessages(entries, found, index, say);
       judgeCopies(entries, found, copies, index, say);
+      if (index === 'kept') judgeGroups(entries, found, say);
       judgeUids(account, entries, found, uids, say);
       redeliver(account, entries, say);
       settleNames(account);
@@ -78,6 +79,13 @@ type Entry = { readonly what: 'begin' | 'done' } & (
       readonly uid?: number;
       readonly flags: string[];
     }
+  | {
+      readonly op: 'append';
+      readonly keys: string[];
+      readonly folder: string;
+      readonly flags: string[];
+      readonly replaces?: string;
+    }
   | { readonly op: 'flags'; readonly key: string; readonly flags: string[] }
   | { readonly op: 'move'; readonly keys: string[]; readonly folder: string; readonly uids?: number[] }
   | { readonly op: 'copy'; readonly keys: string[] }
@@ -95,16 +103,23 @@ function possibilities(entries: readonly Entry[]): Map<string, (State | undefine
   const words = (flags: readonly string[]): string => [...flags].sort().join(' ');
   for (const entry of entries) {
     if (entry.op === 'copy') continue;
-    for (const key of entry.op === 'move' ? entry.keys : [entry.key]) {
+    for (const key of keysOf(entry)) {
       const before = states.get(key)?.[0];
       let after: State | undefined;
-      if (entry.op === 'deliver') after = { folder: entry.folder, flags: words(entry.flags) };
+      if (entry.op === 'deliver' || (entry.op === 'append' && key !== entry.replaces))
+        after = { folder: entry.folder, flags: words(entry.flags) };
       else if (entry.op === 'flags') after = before && { ...before, flags: words(entry.flags) };
       else if (entry.op === 'move') after = before && { ...before, folder: entry.folder };
       states.set(key, entry.what === 'done' ? [after] : [before, after]);
     }
   }
   return states;
+}
+
+function keysOf(entry: Exclude<Entry, { readonly op: 'copy' }>): readonly string[] {
+  if (entry.op === 'move') return entry.keys;
+  if (entry.op !== 'append') return [entry.key];
+  return entry.replaces === undefined ? entry.keys : [...entry.keys, entry.replaces];
 }
 
 interface Found {
@@ -151,6 +166,26 @@ function judgeMessages(
     );
     const resurrected = index === 'lost' && copy !== undefined && states.includes(undefined);
     if (!fits && !resurrected) say(`${key}: ${JSON.stringify({ states, copy })}`);
+  }
+}
+
+/** Messages appended together are there or not, and what one of them replaces the other way round. */
+function judgeGroups(
+  entries: readonly Entry[],
+  found: readonly Found[],
+  say: (problem: string) => void,
+): void {
+  const here = new Set(found.flatMap(({ key, folder }) => (folder === 'Copies' ? [] : [key])));
+  const done = new Set(
+    entries.flatMap((entry) => (entry.op === 'append' && entry.what === 'done' ? [entry.keys.join()] : [])),
+  );
+  for (const entry of entries) {
+    if (entry.op !== 'append' || entry.what === 'done' || done.has(entry.keys.join())) continue;
+    const { keys, replaces } = entry;
+    const there = keys.filter((key) => here.has(key)).length;
+    if (there > 0 && there < keys.length) say(`${there} of ${keys.length} messages were appended`);
+    if (replaces !== undefined && here.has(replaces) === there > 0)
+      say(`${replaces} and what replaces it are ${there > 0 ? 'both' : 'neither'} there`);
   }
 }
 
