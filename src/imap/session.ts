@@ -236,7 +236,7 @@ export class Session implements ImapSession {
       if (!leave) throw new ImapNo('Too many sessions of this account, close some', 'LIMIT');
       this.#leaveAccount = leave;
       this.#account = step.account;
-      this.#store = await UserView.of(await this.world.store.account(id), this.world.shared);
+      this.#store = await UserView.of(this.world.store.account(id), id, this.world.shared);
       return;
     }
     if (step.is === 'challenge') throw new Error('a SASL exchange ended with a challenge');
@@ -351,7 +351,10 @@ export class Session implements ImapSession {
     for (const news of this.news) if (news.hasPending) await news.tell();
     const selected = this.#selected;
     if (!selected) return;
-    if (selected.rightsChanged) await this.#tellRights(selected);
+    if (selected.rightsChanged) {
+      await this.#tellRights(selected);
+      if (!this.#selected) return;
+    }
     if (selected.hasPending) await this.#tellPending(selected, expunges);
     const fresh = selected.takeFresh();
     let told: ReadonlySet<Uid> | null = null;
@@ -369,6 +372,7 @@ export class Session implements ImapSession {
     if (!rights) return;
     if (!rights.has('r')) {
       this.#ending ??= { reason: 'rights withdrawn', farewell: 'You may no longer read this mailbox' };
+      this.deselect();
       if (this.#waiting) void this.#farewell();
       return;
     }

@@ -311,6 +311,26 @@ describe.each(['memory', 'Maildir'] as const)('in %s', (kind) => {
     expect(await bob.tagged(`RENAME INBOX "${THEIRS}/box/mine"`)).toMatch(/^NO \[CANNOT\]/);
   });
 
+  test('REPLACE and CATENATE go from account to account (RFC 8508 4.1)', async () => {
+    await share('lrs');
+    await bob.ok(`SELECT "${THEIRS}/box"`);
+    const replace = (to: string): string => `REPLACE 1 "${to}" {${MESSAGE.length}+}\r\n${MESSAGE}`;
+    expect(await bob.tagged(replace('INBOX'))).toMatch(/^NO \[NOPERM\]/);
+    await alice.ok('SETACL box bob +te');
+    await expect.poll(async () => (await bob.ok('NOOP')).length).toBeGreaterThan(0);
+    expect(await bob.tagged(replace(`${THEIRS}/box`))).toMatch(/^NO \[NOPERM\]/);
+    const { untagged, tagged } = await bob.ask(replace('INBOX'));
+    expect(tagged).toMatch(/^OK/);
+    expect(untagged.join()).toContain('1 EXPUNGE');
+    expect(await bob.ok('STATUS INBOX (MESSAGES)')).toEqual(['STATUS INBOX (MESSAGES 1)']);
+    expect(await alice.ok('STATUS box (MESSAGES)')).toEqual(['STATUS box (MESSAGES 1)']);
+    const url = `/Other%20Users/${ALICE}/box/;UID=2`;
+    expect(await bob.tagged(`APPEND INBOX CATENATE (URL "${url}")`)).toMatch(/^OK/);
+    await alice.ok('SETACL box bob l');
+    const other = await world.login(undefined, BOB);
+    expect(await other.tagged(`APPEND INBOX CATENATE (URL "${url}")`)).toMatch(/^NO/);
+  });
+
   test('mailboxes are made, renamed and deleted where that is allowed', async () => {
     await share('lrk');
     expect(await bob.tagged(`CREATE "${THEIRS}/box/a/b"`)).toMatch(/^OK \[MAILBOXID/);
@@ -400,6 +420,20 @@ describe.each(['memory', 'Maildir'] as const)('in %s', (kind) => {
     expect(await places('subscribed')).toContain(`"${THEIRS}/box"`);
   });
 
+  test('a mailbox of one’s own stays, whatever its name', async () => {
+    const own = await store.account(BOB as AccountId);
+    await own.create(`${THEIRS}/box`);
+    await share('lr');
+    expect(await bob.ok(`STATUS "${THEIRS}/box" (MESSAGES)`)).toEqual([
+      `STATUS "${THEIRS}/box" (MESSAGES 0)`,
+    ]);
+    expect(await bob.ok(`LIST "" "${THEIRS}/*"`)).toHaveLength(1);
+    await bob.ok(`DELETE "${THEIRS}/box"`);
+    expect(await bob.ok(`STATUS "${THEIRS}/box" (MESSAGES)`)).toEqual([
+      `STATUS "${THEIRS}/box" (MESSAGES 2)`,
+    ]);
+  });
+
   test('an account that goes takes what it shared along', async () => {
     await share('lrswite');
     await bob.ok(`SELECT "${THEIRS}/box"`);
@@ -408,6 +442,63 @@ describe.each(['memory', 'Maildir'] as const)('in %s', (kind) => {
     expect(await bob.tagged('FETCH 1 (BODY[])')).toMatch(/^(NO|OK)/);
     expect(await bob.ok('LIST "" "Other Users/*"')).toEqual([]);
     expect(await bob.tagged(`SELECT "${THEIRS}/box"`)).toMatch(/^NO \[NONEXISTENT\]/);
+  });
+});
+
+describe('a public account', () => {
+  beforeEach(() => begin('memory', { publicAccount: CAROL }));
+  afterEach(() => tidy());
+
+  test('has its mailboxes below Public/ (RFC 2342 5, examples 5.3 and 5.4)', async () => {
+    const carol = await world.login(undefined, CAROL);
+    await carol.ok('CREATE News');
+    await carol.ok('CREATE News/Local');
+    await carol.ok('SETACL News anyone lrs');
+    await carol.ok('SETACL News/Local anyone lrsi');
+    await carol.ok('SETACL News/Local -bob r');
+    await append(carol, 'News');
+    await share('lr');
+    await play(
+      bob,
+      `
+        C: A001 NAMESPACE
+        S: * NAMESPACE (("" "/")) (("Other Users/" "/")) (("Public/" "/"))
+        S: A001 OK NAMESPACE command completed
+        C: A002 LIST "" "*" RETURN (MYRIGHTS)
+        S: * LIST (\\HasNoChildren) "/" INBOX
+        S: * MYRIGHTS INBOX lrswipkxteacd
+        S: * LIST (\\NonExistent \\HasChildren) "/" "Other Users"
+        S: * LIST (\\NonExistent \\HasChildren) "/" "Other Users/alice@example.org"
+        S: * LIST (\\HasNoChildren) "/" "Other Users/alice@example.org/box"
+        S: * MYRIGHTS "Other Users/alice@example.org/box" lr
+        S: * LIST (\\NonExistent \\HasChildren) "/" Public
+        S: * LIST (\\HasChildren) "/" Public/News
+        S: * MYRIGHTS Public/News lrs
+        S: * LIST (\\HasNoChildren) "/" Public/News/Local
+        S: * MYRIGHTS Public/News/Local lsi
+        S: A002 OK
+        C: A003 STATUS Public/News (MESSAGES UNSEEN)
+        S: * STATUS Public/News (MESSAGES 1 UNSEEN 1)
+        S: A003 OK
+        C: A004 SELECT Public/News/Local
+        S: A004 NO [NOPERM]
+        C: A005 CREATE Public/Mine
+        S: A005 NO [NOPERM]
+        C: A006 GETQUOTAROOT Public/News
+        S: * QUOTAROOT Public/News Public
+        S: * QUOTA Public ()
+        S: A006 OK
+      `,
+    );
+    expect(await append(bob, 'Public/News/Local')).toMatch(/^OK \[APPENDUID/);
+    expect(await carol.ok('STATUS News/Local (MESSAGES)')).toEqual(['STATUS News/Local (MESSAGES 1)']);
+    // To itself it is an account like others.
+    expect(await carol.ok('NAMESPACE')).toEqual(['NAMESPACE (("" "/")) (("Other Users/" "/")) NIL']);
+    expect(await carol.ok('CREATE Public/x')).toEqual([]);
+    // In IMAP4rev2 too (RFC 9051 6.3.10).
+    await bob.ok('ENABLE IMAP4rev2');
+    const { untagged } = await bob.ask('EXAMINE Public/News');
+    expect(untagged.join('\n')).toContain('LIST (\\HasChildren) "/" Public/News');
   });
 });
 

@@ -140,7 +140,8 @@ export class Guard {
   async #shownChange(change: Change, isOpen: boolean): Promise<Change | null> {
     const known = this.#known.get(change.mailbox) ?? NO_RIGHTS;
     const rights = await this.rightsIfAny(change.mailbox);
-    const mayLook = rights.has('r') && (isOpen || rights.has('l'));
+    // Who has a mailbox open and may no longer read it is sent away: until then its changes must not be missing.
+    const mayLook = isOpen || (rights.has('r') && rights.has('l'));
     switch (change.type) {
       case 'added':
       case 'flags':

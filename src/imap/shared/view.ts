@@ -47,7 +47,7 @@ import { isNamespace, OTHER_USERS, PUBLIC, prefixOf } from './names.ts';
  * A user's own mailbox stays theirs, whatever its name.
  */
 
-/** Accounts that LIST goes through; of more, the first ones. By name the others are there too. */
+/** Accounts that LIST goes through. By name the others are there too. */
 const MAX_SHARERS = 500;
 
 type AppendOptions = { readonly flags: readonly Flag[]; readonly internalDate: number };
@@ -89,10 +89,18 @@ export class UserView implements AccountStore {
     this.#leave = accounts.joinOwner(own.account, () => this.lookAtOwn());
   }
 
-  static async of(own: AccountStore, accounts: SharedAccounts): Promise<UserView> {
-    const view = new UserView(own, accounts);
+  /** Both questions are on their way at once: one after the other they would make each login slower. */
+  static async of(
+    opening: Promise<AccountStore>,
+    account: AccountId,
+    accounts: SharedAccounts,
+  ): Promise<UserView> {
+    const naming = accounts.isOwnerNamed(account);
+    // It may fail before anybody waits for it.
+    naming.catch(() => undefined);
+    const view = new UserView(await opening, accounts);
     try {
-      await view.lookAtOwn();
+      if (await naming) await view.lookAtOwn();
     } catch (error) {
       view.close();
       throw error;
@@ -162,9 +170,9 @@ export class UserView implements AccountStore {
     const own = await this.#own.mailboxes();
     const { others, shared } = this.namespaces;
     if (!reach(others) && !(shared !== null && reach(shared))) return own;
-    await this.lookAtOwn();
-    const sharers = [...(await this.#accounts.sharersWith(this.account))].sort().slice(0, MAX_SHARERS);
-    const wanted = sharers.filter((account) => reach(this.#prefix(account)));
+    const [sharers] = await Promise.all([this.#accounts.sharersWith(this.account), this.lookAtOwn()]);
+    const wanted = sharers.filter((account) => reach(this.#prefix(account))).slice(0, MAX_SHARERS);
+    if (wanted.length === 0) return own;
     const [subscriptions, ...shares] = await Promise.all([
       this.#own.subscriptions(),
       ...wanted.map((account) => this.#mailboxesOf(account)),
