@@ -123,7 +123,7 @@ export class CommandReader {
           continue;
         }
         if (!announced.plus) {
-          this.#out.add('+ Go ahead\r\n');
+          this.#out.goOn('Go ahead');
           await this.#out.flush();
         }
         parts.push(CRLF);

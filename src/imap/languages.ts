@@ -19,11 +19,16 @@ const FRENCH: Catalogue = {
     ['A limit of this server is reached', 'Une limite de ce serveur est atteinte'],
     ['A literal is missing', 'Il manque un littéral'],
     ['A literal is not followed by its line end', 'Un littéral n’est pas suivi de sa fin de ligne'],
+    ['A literal8 is missing', 'Il manque un literal8'],
     [
       'A mailbox cannot be created for that use',
       'Une boîte aux lettres ne peut pas être créée pour cet usage',
     ],
     ['A mailbox cannot have that use', 'Une boîte aux lettres ne peut pas avoir cet usage'],
+    [
+      'A mailbox cannot move to another account',
+      'Une boîte aux lettres ne peut pas passer à un autre compte',
+    ],
     [
       'A mailbox name has no control characters',
       'Un nom de boîte aux lettres n’a pas de caractères de contrôle',
@@ -38,6 +43,10 @@ const FRENCH: Catalogue = {
     ['After ENABLE UTF8=ACCEPT no charset is named', 'Après ENABLE UTF8=ACCEPT, on ne nomme aucun charset'],
     ['After ENABLE UTF8=ACCEPT the charset is UTF-8', 'Après ENABLE UTF8=ACCEPT, le charset est UTF-8'],
     ['An atom is missing', 'Il manque un atome'],
+    [
+      'An identifier is an address, "anyone" or "owner"',
+      'Un identifiant est une adresse, « anyone » ou « owner »',
+    ],
     ['Another user may log in', 'Un autre utilisateur peut s’identifier'],
     ['Arguments are missing', 'Il manque des arguments'],
     ['Authentication cancelled', 'Authentification annulée'],
@@ -48,6 +57,8 @@ const FRENCH: Catalogue = {
     ['DEPTH is 0, 1 or infinity', 'DEPTH est 0, 1 ou infinity'],
     ['ENABLE QRESYNC comes first', 'ENABLE QRESYNC vient d’abord'],
     ['First unseen', 'Premier message non lu'],
+    ['Folder full: it has as many messages as it may', 'Dossier plein : il a autant de messages qu’il peut'],
+    ['Folder full: its size limit is reached', 'Dossier plein : sa limite de taille est atteinte'],
     ['Go ahead', 'Allez-y'],
     ['Highest mod-sequence', 'Plus haute séquence de modification'],
     ['IDLE completed', 'IDLE terminé'],
@@ -57,14 +68,21 @@ const FRENCH: Catalogue = {
     ['Log in first', 'Identifiez-vous d’abord'],
     ['Logged in', 'Identification réussie'],
     ['Logins are not possible at the moment', 'L’identification est impossible pour le moment'],
+    [
+      'Mailbox full: it has as many messages as its quota allows',
+      'Boîte pleine : elle a autant de messages que son quota le permet',
+    ],
+    ['Mailbox full: its storage quota is used up', 'Boîte pleine : son quota d’espace est épuisé'],
     ['Mailbox id', 'Identifiant de la boîte aux lettres'],
     [
       'Message numbers are not allowed once UIDONLY is enabled',
       'Après ENABLE UIDONLY, les numéros de messages ne sont plus permis',
     ],
+    ['MessageNew and MessageExpunge belong together', 'MessageNew et MessageExpunge vont ensemble'],
     ['Moved', 'Déplacé'],
     ['Next UID', 'Prochain UID'],
     ['No further updates', 'Plus de mises à jour'],
+    ['No literal belongs here', 'Aucun littéral n’a sa place ici'],
     ['No room at the moment, try again later', 'Pas de place pour le moment, réessayez plus tard'],
     [
       'No room for the message at the moment, try again later',
@@ -90,18 +108,30 @@ const FRENCH: Catalogue = {
     ['Not allowed in a quoted string', 'Interdit dans une chaîne entre guillemets'],
     ['Not in the order of RELEVANCY', 'Pas dans l’ordre de RELEVANCY'],
     ['Nothing more belongs here', 'Il n’y a rien à mettre ici'],
+    [
+      'Of the selected mailbox there are only events of messages',
+      'De la boîte ouverte, il n’y a que des événements de messages',
+    ],
     ['One PARTIAL is enough', 'Un seul PARTIAL suffit'],
     ['One message at a time', 'Un message à la fois'],
+    ['One message is replaced', 'On remplace un seul message'],
     ['Only \\ and " are escaped', 'Seuls \\ et " s’échappent'],
+    ['Only of the selected mailbox messages are fetched', 'On ne lit que des messages de la boîte ouverte'],
     ['Only the last messages, there are more', 'Seulement les derniers messages, il y en a d’autres'],
+    ['Only the owner has private annotations here', 'Seul le propriétaire a des annotations privées ici'],
+    ['Other Users/', 'Autres utilisateurs/'],
     ['PARTIAL and ALL exclude each other', 'PARTIAL et ALL s’excluent'],
     [
       'Passwords are taken over TLS only; use STARTTLS',
       'Les mots de passe ne passent que par TLS ; utilisez STARTTLS',
     ],
+    ['Public/', 'Dossiers publics/'],
     ['RECURSIVEMATCH needs another selection option', 'RECURSIVEMATCH demande une autre option de sélection'],
     ['RELEVANCY needs FUZZY', 'RELEVANCY demande FUZZY'],
+    ['Replacement message stored', 'Le message de remplacement est conservé'],
     ['SAVE is for the selected mailbox alone', 'SAVE ne vaut que pour la boîte ouverte'],
+    ['SELECTED can be said once', 'SELECTED ne se dit qu’une fois'],
+    ['SET or NONE is missing', 'Il manque SET ou NONE'],
     ['Search completed, will not notify', 'Recherche terminée, sans suivi'],
     ['Search completed, will notify', 'Recherche terminée, avec suivi'],
     ['See you', 'Au revoir'],
@@ -113,7 +143,9 @@ const FRENCH: Catalogue = {
     ['Supported languages', 'Langues disponibles'],
     ['TLS is active already', 'TLS est déjà actif'],
     ['That cannot be the name of a mailbox', 'Ce ne peut pas être le nom d’une boîte aux lettres'],
+    ['That is no URL of a message in this account', 'Ce n’est pas l’URL d’un message de ce compte'],
     ['That is no entry name', 'Ce n’est pas un nom d’annotation'],
+    ['That is no identifier', 'Ce n’est pas un identifiant'],
     ['That is no name of a filter', 'Ce n’est pas un nom de filtre'],
     ['That is not what the mechanism expects', 'Ce n’est pas ce que le mécanisme attend'],
     ['That is only a name above others', 'Ce n’est qu’un nom au-dessus d’autres'],
@@ -124,11 +156,13 @@ const FRENCH: Catalogue = {
     ['The encoding of the part is not known', 'L’encodage de la partie est inconnu'],
     ['The entry name is too long', 'Le nom de l’annotation est trop long'],
     ['The exchange has no end', 'L’échange ne finit pas'],
+    ['The header is too big', 'L’en-tête est trop grand'],
     ['The initial response is not base64', 'La réponse initiale n’est pas du base64'],
     ['The last number is below the first', 'Le dernier nombre est inférieur au premier'],
     ['The line is too long', 'La ligne est trop longue'],
     ['The literal is not complete', 'Le littéral n’est pas complet'],
     ['The literal is too big', 'Le littéral est trop grand'],
+    ['The mailbox has another UIDVALIDITY', 'La boîte aux lettres a un autre UIDVALIDITY'],
     ['The mailbox has no room for this message', 'La boîte aux lettres n’a pas de place pour ce message'],
     ['The mailbox is busy, try again', 'La boîte aux lettres est occupée, réessayez'],
     ['The mailbox is full', 'La boîte aux lettres est pleine'],
@@ -142,6 +176,8 @@ const FRENCH: Catalogue = {
       'The message contains NUL, which cannot be stored',
       'Le message contient NUL, qui ne peut pas être conservé',
     ],
+    ['The message has no such part', 'Le message n’a pas cette partie'],
+    ['The message is gone', 'Le message n’existe plus'],
     ['The messages are gone', 'Les messages n’existent plus'],
     ['The number is too big', 'Le nombre est trop grand'],
     ['The number must not be 0', 'Le nombre ne peut pas être 0'],
@@ -155,14 +191,23 @@ const FRENCH: Catalogue = {
     ['The set must consist of numbers', 'L’ensemble doit consister en nombres'],
     ['The string is not UTF-8', 'La chaîne n’est pas de l’UTF-8'],
     ['The value is too long', 'La valeur est trop longue'],
+    [
+      'There are as many mailboxes as the quota allows',
+      'Il y a autant de boîtes aux lettres que le quota le permet',
+    ],
     ['There are mailboxes below that name', 'Il y a des boîtes aux lettres sous ce nom'],
     ['There are no message numbers any more', 'Il n’y a plus de numéros de messages'],
     ['There are no parts so deep', 'Il n’y a pas de parties si profondes'],
+    ['There are no such events', 'Ces événements n’existent pas'],
     ['There is no message', 'Il n’y a pas de message'],
     ['There is no room for more annotations', 'Il n’y a plus de place pour des annotations'],
     ['There is no such context', 'Ce contexte n’existe pas'],
     ['There is no such day', 'Ce jour n’existe pas'],
     ['There is no such filter, or it is no search', 'Ce filtre n’existe pas, ou ce n’est pas une recherche'],
+    ['There is no such mailbox', 'Cette boîte aux lettres n’existe pas'],
+    ['There is no such message', 'Ce message n’existe pas'],
+    ['There is no such right', 'Ce droit n’existe pas'],
+    ['These are too many mailboxes', 'Ce sont trop de boîtes aux lettres'],
     ['This charset is not known', 'Ce charset est inconnu'],
     ['This language from now on', 'Cette langue désormais'],
     ['This language is not spoken here', 'Cette langue n’est pas parlée ici'],
@@ -173,6 +218,7 @@ const FRENCH: Catalogue = {
     ['Too many failed logins', 'Trop d’identifications manquées'],
     ['Too many failed logins, try again later', 'Trop d’identifications manquées, réessayez plus tard'],
     ['Too many fields', 'Trop de champs'],
+    ['Too many groups', 'Trop de groupes'],
     ['Too many items', 'Trop d’éléments'],
     ['Too many languages', 'Trop de langues'],
     ['Too many mailboxes', 'Trop de boîtes aux lettres'],
@@ -181,20 +227,38 @@ const FRENCH: Catalogue = {
     ['Too many sessions of this account, close some', 'Trop de sessions de ce compte, fermez-en'],
     ['Too many sort keys', 'Trop de clés de tri'],
     ['Too many wrong commands', 'Trop de commandes erronées'],
+    ['Too much happens, nothing is told any more', 'Il se passe trop de choses, plus rien n’est annoncé'],
     ['UIDs valid', 'UID valides'],
     [
       'UTF8=ACCEPT is enabled before a mailbox is selected',
       'UTF8=ACCEPT s’active avant d’ouvrir une boîte aux lettres',
     ],
+    ['UTF8=ACCEPT is not enabled', 'UTF8=ACCEPT n’est pas activé'],
     ['VANISHED needs CHANGEDSINCE', 'VANISHED demande CHANGEDSINCE'],
     ['Wrong user name or password', 'Nom d’utilisateur ou mot de passe erroné'],
+    ['You have no right to do that', 'Vous n’avez pas le droit de faire cela'],
+    ['You may no longer read this mailbox', 'Vous n’avez plus le droit de lire cette boîte'],
     ['You were silent for too long', 'Vous êtes resté silencieux trop longtemps'],
     ['idling', 'en attente'],
+    ['A resource is named twice', 'Une ressource est nommée deux fois'],
+    [
+      'No messages at all is no quota: disable the account',
+      'Aucun message du tout n’est pas un quota : désactivez le compte',
+    ],
+    [
+      'Only STORAGE, MESSAGE and MAILBOX are limited here',
+      'Seuls STORAGE, MESSAGE et MAILBOX se limitent ici',
+    ],
+    ['Only admins set quotas', 'Seuls les administrateurs fixent les quotas'],
+    ['This account is in the configuration', 'Ce compte est dans la configuration'],
+    ['This limit is in the configuration', 'Cette limite est dans la configuration'],
   ]),
   forms: [
     [/^([A-Z0-9 ]+) completed$/, '$1 terminé'],
     [/^A batch has at least (\d+) messages$/, 'Un lot a au moins $1 messages'],
     [/^At most (\d+) messages at a time$/, 'Au plus $1 messages à la fois'],
+    [/^At most (\d+) parts at a time$/, 'Au plus $1 parties à la fois'],
+    [/^\(byte (\d+)\)$/, '(octet $1)'],
     [/^Log in before (.+)$/, 'Identifiez-vous avant $1'],
     [/^Messages may have (\d+) octets$/, 'Les messages peuvent avoir $1 octets'],
     [/^Select a mailbox before (.+)$/, 'Ouvrez une boîte aux lettres avant $1'],
@@ -209,7 +273,7 @@ const FRENCH: Catalogue = {
 };
 
 /** A status response without its tag: its response code may hold quoted strings with brackets in them. */
-const STATUS = /^((?:OK|NO|BAD|BYE) (?:\[(?:"(?:[^"\\]|\\.)*"|[^\]"])*\] )?)(.*)$/s;
+const STATUS = /^((?:OK|NO|BAD|BYE|\+) (?:\[(?:"(?:[^"\\]|\\.)*"|[^\]"])*\] )?)(.*)$/s;
 
 /** A text of ours in that language, as the bytes of its UTF-8. */
 export function textIn(language: Language, text: string): string {
@@ -218,7 +282,12 @@ export function textIn(language: Language, text: string): string {
   return said === text ? text : utf8Bytes(said);
 }
 
-/** `OK [CODE] text` with its text in that language; other responses as they are. */
+/** A name of ours, such as a namespace's, as it is shown. */
+export function nameIn(language: Language, name: string): string {
+  return inLanguage(language, name, FRENCH);
+}
+
+/** `OK [CODE] text` or `+ text` with its text in that language; other responses as they are. */
 export function responseIn(language: Language, response: string): string {
   const [, status, text] = STATUS.exec(response) ?? [];
   return status === undefined || text === undefined ? response : `${status}${textIn(language, text)}`;

@@ -46,6 +46,12 @@ export class Output {
     this.#pending += `* ${this.translate === null ? text : this.translate(text)}\r\n`;
   }
 
+  /** Adds a command continuation request. */
+  goOn(text: string): void {
+    const line = `+ ${text}`;
+    this.#pending += `${this.translate === null ? line : this.translate(line)}\r\n`;
+  }
+
   /** Adds a chunk of a literal. Resolves when there is room for more. */
   async chunk(bytes: Uint8Array): Promise<void> {
     if (bytes.length < LARGE) {

@@ -14,7 +14,7 @@ export const idle: Command = command({
   parse: nothing,
 
   async run(session) {
-    session.out.add('+ idling\r\n');
+    session.out.goOn('idling');
     if (session.hasSelected) await session.store.refresh(session.selected.id);
     await session.tell('now');
     const telling = new LiveTelling(session, { expunges: () => 'now' });
