@@ -2,6 +2,7 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Uid } from '../../src/store/store.ts';
+import { maildirStore, temporaryDirectory } from '../store/surroundings.ts';
 import type { MemoryAccount } from './memory-mail.ts';
 import { type Client, ImapWorld } from './world.ts';
 
@@ -429,4 +430,31 @@ describe('UTF8 (RFC 6855 4)', () => {
     client.send('A: b\r\n)\r\n');
     expect((await client.answer('a')).tagged).toMatch(/^OK/);
   });
+});
+
+test('on disk: messages in files, put together of files, in place of one that is big', async () => {
+  const { path, remove } = temporaryDirectory();
+  const disk = maildirStore(path);
+  const real = await ImapWorld.start({ store: disk });
+  const one = await real.login();
+  const big = `Subject: big\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\n${'0123456789abcdef\r\n'.repeat(40_000)}--b--\r\n`;
+  await one.ok(`APPEND INBOX (\\Seen) ${literal(big)} ${literal(MAIL)} ${literal(big)}`);
+  await one.ok('SELECT INBOX');
+  const part = big.slice(big.indexOf('0123'), -9);
+  expect(
+    await one.ok(
+      `UID REPLACE 1 Drafts CATENATE (TEXT ${literal('A: b\n\n')} URL ;UID=1/;SECTION=1 URL /INBOX/;UID=3)`,
+    ),
+  ).toEqual([expect.stringMatching(/^OK \[APPENDUID \d+ 1\]/), '1 EXPUNGE']);
+  await one.ok(`REPLACE 2 INBOX ${literal(`${BINARY}\0`, '~')}`);
+  expect(await one.ok('FETCH 2 (UID BINARY.PEEK[1])')).toEqual(['2 FETCH (UID 4 BINARY[1] ~{1}\r\n\0)']);
+  await one.ok('SELECT Drafts');
+  const [fetched] = await one.ok('FETCH 1 BODY.PEEK[]');
+  expect(fetched === `1 FETCH (BODY[] {${part.length + 8 + big.length}}\r\nA: b\r\n\r\n${part}${big})`).toBe(
+    true,
+  );
+  expect(readdirSync(join(real.directory, 'spool'))).toEqual([]);
+  await real.close();
+  await disk.close();
+  remove();
 });
