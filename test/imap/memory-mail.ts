@@ -121,7 +121,8 @@ export class MemoryAccount implements AccountStore {
   }
 
   async rename(id: MailboxId, path: string): Promise<void> {
-    const box = this.#box(id);
+    const box = this.#boxes.get(id);
+    if (!box) throw new StoreError('not-found', 'no such mailbox');
     if (this.#find(path)) throw new StoreError('exists', path);
     if (box.path === 'INBOX') {
       const target = await this.create(path);
