@@ -366,3 +366,23 @@ test('an account that is open only because others look into it is closed when no
   stop();
   await other.close();
 });
+
+test('a register that cannot be read or written keeps nobody from their mail', async () => {
+  const { id } = await filled(1);
+  await set(id, bob, 'lr');
+  await store.close();
+  rmSync(shared(), { recursive: true });
+  writeFileSync(shared(), 'in the way');
+  for (const name of readdirSync(own())) if (name.startsWith('index')) rmSync(join(own(), name));
+  await open();
+  expect(await list(id)).toEqual({ [bob]: 'lr' });
+  expect(await store.sharers([bob])).toEqual([]);
+  expect(await store.sharers([bob])).toEqual([]);
+  await expect(set(id, 'carol', 'l')).rejects.toThrow();
+  expect(await list(id)).toEqual({ [bob]: 'lr' });
+  await store.close();
+  rmSync(shared());
+  await open();
+  expect(await store.sharers([bob])).toEqual([alice]);
+  expect(errors.length).toBeGreaterThan(1);
+});

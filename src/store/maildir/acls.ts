@@ -47,20 +47,29 @@ export function forgetUnused(account: MaildirAccount, identifiers: Iterable<stri
   account.sharers.forget(account.id, unused);
 }
 
-/** Folders have come from somewhere else, with their lists. */
+/** Folders have come from somewhere else, with their lists. What cannot be noted is tried again tomorrow. */
 export function noteSharers(account: MaildirAccount, folders: Iterable<Folder>): void {
-  if (!account.sharers) return;
   const named = new Set<string>();
   for (const folder of folders)
     for (const identifier of listOf(account, folder).keys()) named.add(identifier);
-  if (named.size > 0) account.sharers.note(account.id, named);
+  note(account, named);
 }
 
 /** The same of all; a register that came back from a backup may not know all of it. */
 export function* noteAllSharers(account: MaildirAccount): Steps<void> {
   const named = new Set<string>();
   for (const [, acl] of yield* allAcls(account)) for (const identifier of acl.keys()) named.add(identifier);
-  if (named.size > 0) account.sharers?.note(account.id, named);
+  note(account, named);
+}
+
+/** An account whose lists cannot be noted, on a full disk, can be used all the same. */
+function note(account: MaildirAccount, named: ReadonlySet<string>): void {
+  if (named.size === 0) return;
+  try {
+    account.sharers?.note(account.id, named);
+  } catch (error) {
+    account.log.error({ err: error }, 'others may not find what this account shares with them');
+  }
 }
 
 /** One that cannot be read is empty, and said so in the log once. */

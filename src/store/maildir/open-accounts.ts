@@ -106,7 +106,7 @@ export class OpenAccounts {
     this.#options = options;
     this.#turn = options.turn ?? TURN;
     this.#rules = new QuotaRules(options.settings);
-    this.sharers = new Sharers(options.directory, options.log);
+    this.sharers = new Sharers(options.directory, options.clock, options.log);
     this.#notifier = new Notifier(options.settings.notify, options.log, options.watchDirectory);
     void this.#every(IDLE / 2, () => this.#closeIdle());
     void this.#every(options.settings.pollInterval, () => this.#poll());

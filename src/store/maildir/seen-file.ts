@@ -2,7 +2,15 @@ import { closeSync, fstatSync, readdirSync, readSync } from 'node:fs';
 import type { AccountId } from '../../directory/directory.ts';
 import { pathComponent } from '../account-path.ts';
 import { StoreError } from '../store.ts';
-import { isMissing, NotRegular, openRegular, syncDirectory, unlinkIfThere, writeDurably } from './disk.ts';
+import {
+  codeOf,
+  isMissing,
+  NotRegular,
+  openRegular,
+  syncDirectory,
+  unlinkIfThere,
+  writeDurably,
+} from './disk.ts';
 
 /**
  * `facteur-seen.<account>`, in a folder that others read as well: what this reader, who is not the owner, has seen of it
@@ -54,7 +62,7 @@ export function readSeen(directory: string, file: string): SeenFile | undefined 
     // Never through a link: it could lead to another account's.
     fd = openRegular(`${directory}/${file}`);
   } catch (error) {
-    if (isMissing(error) || error instanceof NotRegular) return undefined;
+    if (isMissing(error) || error instanceof NotRegular || isForbidden(error)) return undefined;
     throw error;
   }
   try {
@@ -146,4 +154,9 @@ function accountIn(text: string): AccountId | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** It can be replaced all the same, and should not keep anybody from reading or copying mail. */
+function isForbidden(error: unknown): boolean {
+  return ['EACCES', 'EPERM'].includes(codeOf(error) ?? '');
 }

@@ -87,7 +87,12 @@ export function copySeen(
     const ranges = new Uint32Array(known.length + added.length);
     ranges.set(known);
     ranges.set(added, known.length);
-    save(account, to, source.account, ranges);
+    try {
+      save(account, to, source.account, ranges);
+    } catch (error) {
+      // That one has read too much here and there is no reason to keep mail from being copied.
+      if (!(error instanceof StoreError && error.kind === 'limit')) throw error;
+    }
   }
 }
 

@@ -1,5 +1,6 @@
 import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import type { AccountId } from '../../directory/directory.ts';
+import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/logger.ts';
 import { accountDirectory, accountOf, pathComponent } from '../account-path.ts';
 import { readAcl } from './acl-file.ts';
@@ -9,6 +10,7 @@ import {
   exists,
   isMissing,
   syncDirectory,
+  toStoreError,
   unlinkIfThere,
   writeDurably,
 } from './disk.ts';
@@ -23,35 +25,46 @@ import { others } from './turns.ts';
  */
 const REGISTER = 'mail/.shared';
 const COMPLETE = '.complete';
+/** After so long (ms) what failed is tried again. */
+const TRY_AGAIN = 60_000;
 /** Entries looked at, or folders whose lists are read, between two turns of others. */
 const STEP = 50;
 
 export class Sharers {
   readonly #directory: string;
   readonly #root: string;
+  readonly #clock: Clock;
   readonly #log: Logger;
   #made: Promise<void> | undefined;
+  #nextTry = 0;
 
   /** @param directory the data directory */
-  constructor(directory: string, log: Logger) {
+  constructor(directory: string, clock: Clock, log: Logger) {
     this.#directory = directory;
     this.#root = `${directory}/${REGISTER}`;
+    this.#clock = clock;
     this.#log = log;
   }
 
-  /** Durable when it returns. */
+  /** Durable when it returns. Throws 'disk-full'. */
   note(account: AccountId, identifiers: Iterable<string>): void {
-    const directories = [...identifiers].map((identifier) => `${this.#root}/${pathComponent(identifier)}`);
-    for (const directory of directories) {
+    try {
       const name = pathComponent(account);
-      mkdirSync(directory, { recursive: true, mode: DIRECTORY_MODE });
-      if (!exists(`${directory}/${name}`)) writeDurably(directory, name, `${account}\n`);
-      // Who wrote it may have been stopped before it was durable.
-      else syncDirectory(directory);
+      let count = 0;
+      for (const identifier of identifiers) {
+        const directory = `${this.#root}/${pathComponent(identifier)}`;
+        mkdirSync(directory, { recursive: true, mode: DIRECTORY_MODE });
+        if (!exists(`${directory}/${name}`)) writeDurably(directory, name, `${account}\n`);
+        // Who wrote it may have been stopped before it was durable.
+        else syncDirectory(directory);
+        count++;
+      }
+      if (count === 0) return;
+      syncDirectory(this.#root);
+      syncDirectory(`${this.#root}/..`);
+    } catch (error) {
+      throw toStoreError(error);
     }
-    if (directories.length === 0) return;
-    syncDirectory(this.#root);
-    syncDirectory(`${this.#root}/..`);
   }
 
   /** No list of the account names them any more. What a crash leaves of it is one too many. */
@@ -67,10 +80,22 @@ export class Sharers {
       if (!name.startsWith('.')) unlinkIfThere(`${this.#root}/${name}/${pathComponent(account)}`);
   }
 
-  /** Accounts, in the order of their names, that have mail here and may have a list that names one of these. */
+  /**
+   * Accounts, in the order of their names, that have mail here and may have a list that names one of these. A register
+   * that cannot be read keeps nobody from their own mail: it tells less, and the log why.
+   */
   async of(identifiers: readonly string[]): Promise<AccountId[]> {
-    await this.#whole();
     const found = new Set<AccountId>();
+    try {
+      await this.#whole();
+      await this.#look(identifiers, found);
+    } catch (error) {
+      this.#log.error({ err: error }, 'not all of what is shared can be found');
+    }
+    return [...found].sort();
+  }
+
+  async #look(identifiers: readonly string[], found: Set<AccountId>): Promise<void> {
     for (const identifier of new Set(identifiers)) {
       const directory = `${this.#root}/${pathComponent(identifier)}`;
       for (const [at, name] of namesIn(directory).entries()) {
@@ -79,7 +104,6 @@ export class Sharers {
         if (account !== undefined && this.#hasMail(account)) found.add(account);
       }
     }
-    return [...found].sort();
   }
 
   /** Of a removed account an entry may have stayed; and what another server has is not for us to show. */
@@ -90,9 +114,14 @@ export class Sharers {
 
   async #whole(): Promise<void> {
     if (exists(`${this.#root}/${COMPLETE}`)) return;
+    // To go through all accounts takes a while: not at each login when it is in vain.
+    if (this.#clock.now().getTime() < this.#nextTry) return;
     this.#made ??= this.#make();
     try {
       await this.#made;
+    } catch (error) {
+      this.#nextTry = this.#clock.now().getTime() + TRY_AGAIN;
+      throw error;
     } finally {
       this.#made = undefined;
     }
