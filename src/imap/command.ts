@@ -7,6 +7,7 @@ import type { AccountSessions } from '../net/limits.ts';
 import type { Sasl, SaslContext, SaslStep } from '../sasl/sasl.ts';
 import type { MailboxId, MailStore, Message, Uid } from '../store/store.ts';
 import type { FlagText } from './flag-text.ts';
+import type { HeldOctets } from './held-octets.ts';
 import type { Notify } from './notify.ts';
 import type { ImapOptions } from './options.ts';
 import type { Parser } from './parser.ts';
@@ -47,6 +48,8 @@ export interface ImapWorld {
   readonly log: Logger;
   readonly settings: ImapOptions;
   readonly flagText: FlagText;
+  /** What FETCH has in memory. */
+  readonly held: HeldOctets;
   readonly accountSessions: AccountSessions;
   /** Whether a password may come without TLS from this address. */
   allowPlaintext(ip: string): boolean;

@@ -11,6 +11,7 @@ import { loadedCapabilities } from './capability.ts';
 import type { Command, ImapWorld } from './command.ts';
 import { commands } from './commands/index.ts';
 import { FlagText } from './flag-text.ts';
+import { HeldOctets } from './held-octets.ts';
 import type { ImapOptions } from './options.ts';
 import { Session } from './session.ts';
 import { SharedAccounts } from './shared/accounts.ts';
@@ -54,6 +55,7 @@ export function createImapServer(options: ImapServerOptions): ImapServer {
     accountSessions: options.accountSessions ?? new AccountSessions(),
     shared: new SharedAccounts(options.store, publicAccountOf(options.settings)),
     flagText: new FlagText(),
+    held: new HeldOctets(),
     capabilities: loadedCapabilities(),
     mask: new CapabilityMask(options.settings.mask),
   };

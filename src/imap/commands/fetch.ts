@@ -15,6 +15,7 @@ import { ImapBad } from '../errors.ts';
 import { fetchItems } from '../fetch/index.ts';
 import type { FetchAttribute, FetchItem, Literal } from '../fetch/item.ts';
 import { FetchedMessage, type Loaded, type Mailbox } from '../fetched-message.ts';
+import type { Held } from '../held-octets.ts';
 import { answerShare, checkPartial, shareOfRanges } from '../message-limit.ts';
 import type { Parser } from '../parser.ts';
 import { type PartialRange, parsePartialRange, partOfRanges } from '../partial-range.ts';
@@ -29,6 +30,10 @@ const BATCH_BYTES = 16 * 1024 * 1024;
 const CONTENT_BYTES = 512 * 1024;
 /** Bigger messages are read one by one, as the client takes them. */
 const SMALL = 64 * 1024;
+/** What is loaded in one go when there is much in memory already. */
+const FEW = { messages: 20, headers: 256 * 1024, contents: SMALL } as const;
+/** What is reckoned with for a header until it is there. */
+const USUAL_HEADER = 4096;
 /** Items of one command; each is printed for each message. */
 const MAX_ITEMS = 100;
 
@@ -208,6 +213,12 @@ interface Details {
   readonly contents: ReadonlyMap<Uid, Uint8Array>;
 }
 
+interface Loading {
+  readonly batch: readonly Message[];
+  readonly details: Promise<Details>;
+  readonly held: Held;
+}
+
 const NO_DETAILS: Details = {
   summaries: [],
   headers: new Map(),
@@ -270,38 +281,54 @@ class Printer {
       await this.#printThese(messages, NO_DETAILS, newlySeen);
       return;
     }
-    let batch = this.#batchFrom(messages, 0);
-    let loading = this.#load(batch);
-    for (let at = batch.length; batch.length > 0; at += batch.length) {
-      const details = await loading;
-      const next = this.#batchFrom(messages, at);
-      // On its way while this one is printed.
-      loading = this.#load(next);
-      await this.#printThese(batch, details, newlySeen);
-      batch = next;
+    const { held } = this.#session.world;
+    let loading = this.#load(messages, 0);
+    let next: Loading | null = null;
+    try {
+      for (let at = 0; at < messages.length; ) {
+        const { batch } = loading;
+        const details = await loading.details;
+        at += batch.length;
+        // On its way while this one is printed.
+        if (at < messages.length && !held.isMuch) next = this.#load(messages, at);
+        await this.#printThese(batch, details, newlySeen);
+        loading.held.release();
+        if (at < messages.length) loading = next ?? this.#load(messages, at);
+        next = null;
+      }
+    } finally {
+      loading.held.release();
+      next?.held.release();
     }
   }
 
   readonly #isInView = ({ uid }: Message): boolean => this.#session.selected.sequenceOf(uid) > 0;
 
   /** As many as may be in memory: a header can be all of a message. */
-  #batchFrom(messages: readonly Message[], from: number): readonly Message[] {
+  #load(messages: readonly Message[], from: number): Loading {
+    const { held: all } = this.#session.world;
+    const most = all.isMuch ? FEW : { messages: BATCH, headers: BATCH_BYTES, contents: CONTENT_BYTES };
     let to = from;
-    let bytes = 0;
-    for (let contents = 0; to < messages.length && to - from < BATCH; to++) {
+    let headers = 0;
+    let contents = 0;
+    for (; to < messages.length && to - from < most.messages; to++) {
       const size = messages[to]?.size ?? 0;
-      if (this.#headers || this.#fields) bytes += size;
-      if (this.#contents && size <= SMALL) contents += size;
-      if ((bytes > BATCH_BYTES || contents > CONTENT_BYTES) && to > from) break;
+      const header = this.#headers || this.#fields ? size : 0;
+      const content = this.#contents && size <= SMALL ? size : 0;
+      const isTooMuch = headers + header > most.headers || contents + content > most.contents;
+      if (isTooMuch && to > from) break;
+      headers += header;
+      contents += content;
     }
-    return messages.slice(from, to);
-  }
-
-  #load(messages: readonly Message[]): Promise<Details> {
-    const details = this.#details(messages);
+    const batch = messages.slice(from, to);
+    const held = all.hold(contents + Math.min(headers, batch.length * USUAL_HEADER));
+    const details = this.#details(batch).then((loaded) => {
+      held.are(octetsOf(loaded));
+      return loaded;
+    });
     // It may fail before anybody waits for it.
     details.catch(() => undefined);
-    return details;
+    return { batch, details, held };
   }
 
   async #details(messages: readonly Message[]): Promise<Details> {
@@ -468,6 +495,16 @@ class Printer {
       throw new ConnectionLost(error);
     }
   }
+}
+
+function octetsOf({ summaries, headers, fields, contents }: Details): number {
+  let octets = 0;
+  for (const { envelope, body, bodyStructure } of summaries)
+    octets += envelope.length + body.length + bodyStructure.length;
+  for (const header of headers.values()) octets += header.length;
+  for (const text of fields.values()) octets += text.length;
+  for (const content of contents.values()) octets += content.length;
+  return octets;
 }
 
 function isGone(error: unknown): boolean {
