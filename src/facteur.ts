@@ -4,6 +4,7 @@ import { aclHandlers } from './admin/acl.ts';
 import { adoptionHandlers } from './admin/adopt.ts';
 import { banHandlers } from './admin/bans.ts';
 import { ControlServer, controlPath } from './admin/control.ts';
+import { imapQuotas } from './admin/imap-quotas.ts';
 import { queueHandlers } from './admin/queue.ts';
 import { storeHandlers } from './admin/store.ts';
 import { transferHandlers } from './admin/transfer.ts';
@@ -315,7 +316,17 @@ function protocolsDeps(config: Config, parts: Parts): ProtocolsDeps {
   const { directory, queue, store, quota, maildropLocks, loginGuard, accountSessions } = parts;
   const { certificates, surroundings } = parts;
   const hostname = hostnameOf(config);
-  const shared = { directory, queue, store, quota, maildropLocks, loginGuard, accountSessions };
+  const accountQuotas = imapQuotas(config.directory.admins, directory, parts.sqlite);
+  const shared = {
+    directory,
+    queue,
+    store,
+    quota,
+    maildropLocks,
+    loginGuard,
+    accountSessions,
+    accountQuotas,
+  };
   return { hostname, ...shared, tls: certificates, userTls: certificates.forUsers, ...surroundings };
 }
 

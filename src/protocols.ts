@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import type { QuotaCheck } from './checks/quota.ts';
 import type { Config } from './config/schema.ts';
 import type { Directory } from './directory/directory.ts';
+import type { AccountQuotas } from './imap/account-quotas.ts';
 import { createImapServer, IMAP_REFUSAL } from './imap/server.ts';
 import type { Clock } from './lib/clock.ts';
 import { networks } from './lib/ip.ts';
@@ -58,6 +59,8 @@ export interface ProtocolsDeps {
   readonly maildropLocks: MaildropLocks;
   readonly loginGuard: LoginGuard;
   readonly accountSessions: AccountSessions;
+  /** Of this configuration's admins. */
+  readonly accountQuotas: AccountQuotas;
   readonly tls: TlsContext;
   /** Where users log in: their certificates may be asked for. */
   readonly userTls: TlsContext;
@@ -111,6 +114,7 @@ export function createProtocols(config: Config, deps: ProtocolsDeps): Protocols 
     ...readers,
     settings: config.imap,
     accountSessions: deps.accountSessions,
+    quotas: deps.accountQuotas,
     spoolDirectory: join(config.dataDir, 'spool'),
   });
   const pop3 = createPop3Server({ ...readers, settings: config.pop3, locks: deps.maildropLocks });

@@ -1,6 +1,6 @@
 import type { Account } from '../directory/directory.ts';
 import { generatePassword } from '../directory/password.ts';
-import type { NewPassword, Removal, SqliteDirectory } from '../directory/sqlite-directory.ts';
+import type { NewPassword, QuotaChange, Removal, SqliteDirectory } from '../directory/sqlite-directory.ts';
 import type { Address } from '../mail/address.ts';
 import { addressFrom, domainFrom } from './names.ts';
 
@@ -12,6 +12,8 @@ export interface AccountFacts {
   readonly quota: number | null;
   /** How many messages, likewise. */
   readonly quotaMessages: number | null;
+  /** How many mailboxes, likewise. */
+  readonly quotaMailboxes: number | null;
   /** Ways to log in besides sending the password. */
   readonly mechanisms: readonly ('SCRAM-SHA-256' | 'CRAM-MD5')[];
   /** `file`: declared in the configuration file, to be changed there. */
@@ -26,6 +28,7 @@ export interface AccountWish {
   readonly password: PasswordChoice;
   readonly quotaBytes?: number | null;
   readonly quotaMessages?: number | null;
+  readonly quotaMailboxes?: number | null;
   readonly enabled?: boolean;
 }
 
@@ -63,9 +66,10 @@ export async function* listAccounts(
 /** Makes an account. */
 export async function addAccount(directory: SqliteDirectory, wish: AccountWish): Promise<PasswordSet> {
   const { password, generated } = choose(wish.password);
-  const { quotaBytes = null, quotaMessages = null, enabled = true } = wish;
+  const { quotaBytes = null, quotaMessages = null, quotaMailboxes = null, enabled = true } = wish;
   const address = addressFrom(wish.address);
-  const account = await directory.addAccount({ address, password, quotaBytes, quotaMessages, enabled });
+  const limits = { quotaBytes, quotaMessages, quotaMailboxes };
+  const account = await directory.addAccount({ address, password, ...limits, enabled });
   return { account: account.id, generated };
 }
 
@@ -93,7 +97,7 @@ export async function setAccountState(
 export async function setQuota(
   directory: SqliteDirectory,
   address: string,
-  quota: { readonly bytes?: number | null; readonly messages?: number | null },
+  quota: QuotaChange,
 ): Promise<void> {
   await directory.setQuota(addressFrom(address), quota);
 }
@@ -119,6 +123,7 @@ function facts(account: Account, mechanisms: AccountFacts['mechanisms']): Accoun
     enabled: account.enabled,
     quota: account.quotaBytes,
     quotaMessages: account.quotaMessages,
+    quotaMailboxes: account.quotaMailboxes,
     mechanisms,
     source: account.source,
   };

@@ -14,17 +14,17 @@ import { size } from '../lib/options.ts';
 import { askPassword, readPassword } from './ask-password.ts';
 import { type CliIo, EXIT, table, UsageError } from './io.ts';
 
-export const ACCOUNT_USAGE = `facteur account add ADDRESS [--quota SIZE] [--messages N] [--disabled] [--password-stdin [--hashed]] [--json]
+export const ACCOUNT_USAGE = `facteur account add ADDRESS [--quota SIZE] [--messages N] [--mailboxes N] [--disabled] [--password-stdin [--hashed]] [--json]
 facteur account list [--domain DOMAIN] [--json]
 facteur account password ADDRESS [--password-stdin [--hashed]] [--json]
-facteur account quota ADDRESS SIZE|none|default [--messages N|none|default] [--json]
+facteur account quota ADDRESS [SIZE|none|default] [--messages N|none|default] [--mailboxes N|none|default] [--json]
 facteur account enable ADDRESS [--json]
 facteur account disable ADDRESS [--json]          no login, and mail to it is refused
 facteur account remove ADDRESS [--force] [--json] its mail stays; --force takes it out of aliases
 
 Without --password-stdin a password is asked for at a terminal, and made up and printed once elsewhere.
 --hashed: standard input has a hash from another system, such as {BLF-CRYPT}$2y$… or {SSHA512}…
-SIZE is written 500MB or 2GB. --messages: how many messages the account may have. default: what store.quota says.
+SIZE is written 500MB or 2GB. --messages, --mailboxes: how many of them the account may have. default: what store.quota says.
 `;
 
 /** `facteur account …`: who has mail here. */
@@ -41,6 +41,7 @@ export async function runAccount(
       domain: { type: 'string' },
       quota: { type: 'string' },
       messages: { type: 'string' },
+      mailboxes: { type: 'string' },
       disabled: { type: 'boolean' },
       force: { type: 'boolean' },
       hashed: { type: 'boolean' },
@@ -83,6 +84,7 @@ interface Asked {
   readonly extra: string | undefined;
   readonly quota?: string | undefined;
   readonly messages?: string | undefined;
+  readonly mailboxes?: string | undefined;
   readonly disabled?: boolean | undefined;
   readonly force?: boolean | undefined;
   readonly hashed?: boolean | undefined;
@@ -99,13 +101,12 @@ const ACTS: ReadonlyMap<string, (asked: Asked) => Promise<Done>> = new Map([
     'add',
     async (asked: Asked): Promise<Done> => {
       const quotaBytes = asked.quota === undefined ? null : quotaFrom(asked.quota);
-      const quotaMessages = asked.messages === undefined ? null : countFrom(asked.messages);
+      const quotaMessages = asked.messages === undefined ? null : countFrom(asked.messages, '--messages');
+      const quotaMailboxes = asked.mailboxes === undefined ? null : countFrom(asked.mailboxes, '--mailboxes');
+      const limits = { quotaBytes, quotaMessages, quotaMailboxes };
       const password = await passwordFrom(asked);
       const { directory, address, disabled } = asked;
-      return says(
-        'added',
-        await addAccount(directory, { address, password, quotaBytes, quotaMessages, enabled: !disabled }),
-      );
+      return says('added', await addAccount(directory, { address, password, ...limits, enabled: !disabled }));
     },
   ],
   [
@@ -115,15 +116,18 @@ const ACTS: ReadonlyMap<string, (asked: Asked) => Promise<Done>> = new Map([
   ],
   [
     'quota',
-    async ({ directory, address, extra, messages }: Asked): Promise<Done> => {
-      if (extra === undefined && messages === undefined)
+    async ({ directory, address, extra, messages, mailboxes }: Asked): Promise<Done> => {
+      if (extra === undefined && messages === undefined && mailboxes === undefined)
         throw new UsageError('how much? such as 2GB, or none, or --messages 10000');
       await setQuota(directory, address, {
         ...(extra !== undefined && { bytes: quotaFrom(extra) }),
-        ...(messages !== undefined && { messages: countFrom(messages) }),
+        ...(messages !== undefined && { messages: countFrom(messages, '--messages') }),
+        ...(mailboxes !== undefined && { mailboxes: countFrom(mailboxes, '--mailboxes') }),
       });
       return {
-        what: [saysQuota(extra, 'quota'), saysQuota(messages, 'messages')].filter(Boolean).join(', '),
+        what: [saysQuota(extra, 'quota'), saysQuota(messages, 'messages'), saysQuota(mailboxes, 'mailboxes')]
+          .filter(Boolean)
+          .join(', '),
       };
     },
   ],
@@ -157,16 +161,16 @@ async function passwordFrom(asked: Asked): Promise<PasswordChoice> {
   return typed === undefined ? { is: 'generate' } : { is: 'password', password: typed };
 }
 
-function saysQuota(text: string | undefined, what: 'quota' | 'messages'): string | undefined {
-  if (text === 'none') return what === 'quota' ? 'no quota' : 'any number of messages';
+function saysQuota(text: string | undefined, what: 'quota' | 'messages' | 'mailboxes'): string | undefined {
+  if (text === 'none') return what === 'quota' ? 'no quota' : `any number of ${what}`;
   return text && `${what} ${text}`;
 }
 
 /** 0 is no limit, null what holds for all. */
-function countFrom(text: string): number | null {
+function countFrom(text: string, option: string): number | null {
   if (text === 'none') return 0;
   if (text === 'default') return null;
-  if (!/^[1-9]\d{0,11}$/.test(text)) throw new UsageError('--messages must be a number, none or default');
+  if (!/^[1-9]\d{0,11}$/.test(text)) throw new UsageError(`${option} must be a number, none or default`);
   return Number(text);
 }
 
@@ -186,7 +190,7 @@ async function list(
   domain: string | undefined,
   format: 'json' | 'text',
 ): Promise<number> {
-  const rows = [['ACCOUNT', 'STATE', 'QUOTA', 'MESSAGES', 'WHERE']];
+  const rows = [['ACCOUNT', 'STATE', 'QUOTA', 'MESSAGES', 'MAILBOXES', 'WHERE']];
   for await (const account of listAccounts(directory, domain === undefined ? {} : { domain })) {
     if (format === 'json') io.out(`${JSON.stringify(account)}\n`);
     else
@@ -195,6 +199,7 @@ async function list(
         account.enabled ? 'enabled' : 'disabled',
         quotaText(account.quota, bytes),
         quotaText(account.quotaMessages, String),
+        quotaText(account.quotaMailboxes, String),
         account.source === 'file' ? 'configuration' : 'database',
       ]);
   }

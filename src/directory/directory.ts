@@ -10,6 +10,8 @@ export interface Account {
   readonly quotaBytes: number | null;
   /** How many messages, likewise. */
   readonly quotaMessages: number | null;
+  /** How many mailboxes, likewise. */
+  readonly quotaMailboxes: number | null;
   readonly enabled: boolean;
   readonly source: 'sqlite' | 'file';
 }

@@ -95,13 +95,14 @@ function read(declared: Declared): Content {
     domains.set(domain, catchAll === undefined ? undefined : [addressOf(catchAll)]);
   }
   const accounts = new Map<AddressKey, FileAccount>();
-  for (const { address: text, password, quota, quotaMessages, enabled } of declared.accounts) {
+  for (const { address: text, password, quota, enabled, ...limits } of declared.accounts) {
     const address = addressOf(text);
     const account: Account = {
       id: formatAddress(address) as AccountId,
       address,
       quotaBytes: quota ?? null,
-      quotaMessages: quotaMessages ?? null,
+      quotaMessages: limits.quotaMessages ?? null,
+      quotaMailboxes: limits.quotaMailboxes ?? null,
       enabled: enabled ?? true,
       source: 'file',
     };

@@ -42,6 +42,7 @@ export interface DeclaredAccount {
   readonly password: string;
   readonly quota?: number | undefined;
   readonly quotaMessages?: number | undefined;
+  readonly quotaMailboxes?: number | undefined;
   readonly enabled?: boolean | undefined;
 }
 
@@ -60,6 +61,7 @@ export interface Declared {
 export interface DirectoryOptions extends Declared {
   readonly recipientDelimiters: string;
   readonly postmaster: string | null;
+  readonly admins: readonly string[];
 }
 
 const declaredDomain: z.ZodType<DeclaredDomain, object> = z.strictObject({
@@ -78,6 +80,11 @@ const declaredAccount: z.ZodType<DeclaredAccount, object> = z.strictObject({
     .min(0)
     .optional()
     .describe('The most messages it may have; without it what store.quota says, 0 is no limit.'),
+  quotaMailboxes: z
+    .int()
+    .min(0)
+    .optional()
+    .describe('The most mailboxes it may have; without it what store.quota says, 0 is no limit.'),
   enabled: z.boolean().optional().describe('false: no login, and mail to it is refused.'),
 });
 
@@ -89,6 +96,7 @@ const declaredAlias: z.ZodType<DeclaredAlias, object> = z.strictObject({
 export const directoryOptions: z.ZodObject<{
   recipientDelimiters: z.ZodDefault<z.ZodString>;
   postmaster: z.ZodDefault<z.ZodNullable<z.ZodType<string, string>>>;
+  admins: z.ZodDefault<z.ZodArray<z.ZodType<string, string>>>;
   domains: z.ZodDefault<z.ZodArray<z.ZodType<DeclaredDomain, object>>>;
   accounts: z.ZodDefault<z.ZodArray<z.ZodType<DeclaredAccount, object>>>;
   aliases: z.ZodDefault<z.ZodArray<z.ZodType<DeclaredAlias, object>>>;
@@ -104,6 +112,13 @@ export const directoryOptions: z.ZodObject<{
       .default(null)
       .describe(
         'Gets the mail for postmaster@ and abuse@ of every domain that has none. Empty: the domain’s first account.',
+      ),
+    admins: z
+      .array(address())
+      .max(100)
+      .default([])
+      .describe(
+        'Accounts, of this file or not, that may set the quotas of all accounts over IMAP (SETQUOTA).',
       ),
     domains: z
       .array(declaredDomain)

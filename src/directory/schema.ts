@@ -57,6 +57,9 @@ const MIGRATIONS: readonly ((db: Sqlite) => void)[] = [
   (db) => {
     db.exec('ALTER TABLE account ADD COLUMN quota_messages INTEGER');
   },
+  (db) => {
+    db.exec('ALTER TABLE account ADD COLUMN quota_mailboxes INTEGER');
+  },
 ];
 
 /**

@@ -43,6 +43,7 @@ export interface NewAccount {
   readonly password: NewPassword;
   readonly quotaBytes?: number | null;
   readonly quotaMessages?: number | null;
+  readonly quotaMailboxes?: number | null;
   readonly enabled?: boolean;
 }
 
@@ -67,6 +68,13 @@ export interface AccountEntry {
 /** Whether to go on although something else depends on what is removed. */
 export interface Removal {
   readonly mode: 'careful' | 'force';
+}
+
+/** What is not named stays; null is what `store.quota` says, 0 no limit. */
+export interface QuotaChange {
+  readonly bytes?: number | null;
+  readonly messages?: number | null;
+  readonly mailboxes?: number | null;
 }
 
 /**
@@ -219,7 +227,13 @@ export class SqliteDirectory implements Source {
 
   /** Throws `exists`, `not-found` (its domain), `read-only`, `invalid` (password). */
   async addAccount(account: NewAccount): Promise<Account> {
-    const { address, quotaBytes = null, quotaMessages = null, enabled = true } = account;
+    const {
+      address,
+      quotaBytes = null,
+      quotaMessages = null,
+      quotaMailboxes = null,
+      enabled = true,
+    } = account;
     const key = addressKey(address);
     // Before the work of hashing; and again with the write, since another process may be quicker.
     this.refresh();
@@ -230,8 +244,8 @@ export class SqliteDirectory implements Source {
       const now = this.#now();
       this.#db
         .prepare(
-          `INSERT INTO account (key, address, domain, enabled, quota, quota_messages, created, ${PASSWORD_COLUMNS})
-           VALUES (@key, @address, @domain, @enabled, @quota, @quotaMessages, @now, ${PASSWORD_VALUES})`,
+          `INSERT INTO account (key, address, domain, enabled, quota, quota_messages, quota_mailboxes, created, ${PASSWORD_COLUMNS})
+           VALUES (@key, @address, @domain, @enabled, @quota, @quotaMessages, @quotaMailboxes, @now, ${PASSWORD_VALUES})`,
         )
         .run({
           ...columns,
@@ -241,6 +255,7 @@ export class SqliteDirectory implements Source {
           enabled: enabled ? 1 : 0,
           quota: quotaBytes,
           quotaMessages,
+          quotaMailboxes,
           now,
         });
     });
@@ -254,7 +269,7 @@ export class SqliteDirectory implements Source {
     const { domain = null, after, limit = -1 } = filter;
     const rows = this.#db
       .prepare<[Record<string, unknown>], AccountListRow>(
-        `SELECT address, enabled, quota, quota_messages, created, changed, scram_salt IS NOT NULL AS scram,
+        `SELECT address, enabled, quota, quota_messages, quota_mailboxes, created, changed, scram_salt IS NOT NULL AS scram,
            shared_secret IS NOT NULL AS secret
          FROM account
          WHERE (@domain IS NULL OR domain = @domain) AND (@after IS NULL OR (domain, key) > (@afterDomain, @after))
@@ -297,14 +312,18 @@ export class SqliteDirectory implements Source {
   }
 
   /** What is not named stays; null is what `store.quota` says, 0 no limit. Throws `not-found`, `read-only`. */
-  async setQuota(
-    address: Address,
-    quota: { readonly bytes?: number | null; readonly messages?: number | null },
-  ): Promise<void> {
-    const { bytes, messages } = quota;
-    if (bytes !== undefined) this.#change(address, 'UPDATE account SET quota = ? WHERE key = ?', bytes);
-    if (messages !== undefined)
-      this.#change(address, 'UPDATE account SET quota_messages = ? WHERE key = ?', messages);
+  async setQuota(address: Address, { bytes, messages, mailboxes }: QuotaChange): Promise<void> {
+    this.#write(() => {
+      const now = this.#existing(address);
+      this.#db
+        .prepare('UPDATE account SET quota = ?, quota_messages = ?, quota_mailboxes = ? WHERE key = ?')
+        .run(
+          bytes === undefined ? now.quotaBytes : bytes,
+          messages === undefined ? now.quotaMessages : messages,
+          mailboxes === undefined ? now.quotaMailboxes : mailboxes,
+          addressKey(address),
+        );
+    });
   }
 
   /** Throws `not-found`, `read-only`, `invalid`. */
@@ -446,6 +465,7 @@ interface AccountListRow {
   readonly enabled: number;
   readonly quota: number | null;
   readonly quota_messages: number | null;
+  readonly quota_mailboxes: number | null;
   readonly created: number;
   readonly changed: number;
   readonly scram: number;

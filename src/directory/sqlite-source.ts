@@ -13,6 +13,7 @@ interface AccountRow {
   readonly enabled: number;
   readonly quota: number | null;
   readonly quota_messages: number | null;
+  readonly quota_mailboxes: number | null;
   readonly password: string;
   readonly scram_salt: Buffer | null;
   readonly scram_iterations: number | null;
@@ -166,7 +167,7 @@ export function scramColumns({ scram }: Credentials): Record<string, unknown> {
 
 /** @throws Error when the row's address does not parse: it was written by something else than us. */
 export function toAccount(
-  row: Pick<AccountRow, 'address' | 'enabled' | 'quota' | 'quota_messages'>,
+  row: Pick<AccountRow, 'address' | 'enabled' | 'quota' | 'quota_messages' | 'quota_mailboxes'>,
 ): Account {
   const address = parseAddress(row.address);
   if (!address) throw new Error(`the directory has an account that is no address: ${row.address}`);
@@ -175,6 +176,7 @@ export function toAccount(
     address,
     quotaBytes: row.quota,
     quotaMessages: row.quota_messages,
+    quotaMailboxes: row.quota_mailboxes,
     enabled: row.enabled === 1,
     source: 'sqlite',
   };

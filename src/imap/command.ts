@@ -6,6 +6,7 @@ import type { LineConnection } from '../net/connection.ts';
 import type { AccountSessions } from '../net/limits.ts';
 import type { Sasl, SaslContext, SaslStep } from '../sasl/sasl.ts';
 import type { MailboxId, MailStore, Message, Uid } from '../store/store.ts';
+import type { AccountQuotas } from './account-quotas.ts';
 import type { FlagText } from './flag-text.ts';
 import type { HeldOctets } from './held-octets.ts';
 import type { Notify } from './notify.ts';
@@ -51,6 +52,8 @@ export interface ImapWorld {
   /** What FETCH has in memory. */
   readonly held: HeldOctets;
   readonly accountSessions: AccountSessions;
+  /** For admins; without it nobody sets quotas. */
+  readonly quotas?: AccountQuotas;
   /** Whether a password may come without TLS from this address. */
   allowPlaintext(ip: string): boolean;
   /** Names of all capabilities of the loaded commands, items and keys. */

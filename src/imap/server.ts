@@ -7,6 +7,7 @@ import type { LineConnection } from '../net/connection.ts';
 import { AccountSessions } from '../net/limits.ts';
 import type { Sasl } from '../sasl/sasl.ts';
 import type { MailStore } from '../store/store.ts';
+import type { AccountQuotas } from './account-quotas.ts';
 import { loadedCapabilities } from './capability.ts';
 import type { Command, ImapWorld } from './command.ts';
 import { commands } from './commands/index.ts';
@@ -33,6 +34,8 @@ export interface ImapServerOptions {
   readonly settings: ImapOptions;
   /** Shared with the servers before and after a reload. */
   readonly accountSessions?: AccountSessions;
+  /** For admins; without it nobody sets quotas. */
+  readonly quotas?: AccountQuotas;
   /** A directory of our own, on a file system with room for messages being uploaded. */
   readonly spoolDirectory: string;
   /** Networks from which a password may come without TLS (`auth.allowPlaintextFrom`). */

@@ -21,6 +21,7 @@ import type {
 } from './command.ts';
 import { CommandReader, type Received } from './command-reader.ts';
 import { tellFetched } from './commands/fetch.ts';
+import { QUOTASET } from './commands/quota.ts';
 import { ImapBad, ImapNo, toImapNo, uidRequired } from './errors.ts';
 import { flagLines } from './flag-lines.ts';
 import { responseIn, textIn } from './languages.ts';
@@ -181,7 +182,10 @@ export class Session implements ImapSession {
 
   capabilities(): string {
     const { compressed } = this.connection;
-    const loaded = this.world.capabilities.filter((name) => !compressed || !NOT_COMPRESSED.has(name));
+    const admin = this.#account !== null && this.world.quotas?.mayChange(this.#account.id) === true;
+    const loaded = this.world.capabilities.filter(
+      (name) => (!compressed || !NOT_COMPRESSED.has(name)) && (admin || name !== QUOTASET),
+    );
     const { settings } = this.world;
     const words = [...loaded, `APPENDLIMIT=${settings.maxMessageSize}`, ...limitCapabilities(settings)];
     if (!this.#store) {

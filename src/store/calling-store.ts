@@ -243,12 +243,14 @@ class CallingAccount implements AccountStore {
     return this.#call('mailbox', { path, state });
   }
 
-  create(path: string, specialUse?: SpecialUse): Promise<Mailbox> {
-    return this.#call('create', { path, specialUse: specialUse ?? null });
+  async create(path: string, specialUse?: SpecialUse): Promise<Mailbox> {
+    const quota = await this.#quotaOf(this.account);
+    return this.#call('create', { path, specialUse: specialUse ?? null, quota });
   }
 
-  rename(mailbox: MailboxId, path: string): Promise<void> {
-    return this.#call('rename', { mailbox, path });
+  async rename(mailbox: MailboxId, path: string): Promise<void> {
+    const quota = await this.#quotaOf(this.account);
+    await this.#call('rename', { mailbox, path, quota });
   }
 
   delete(mailbox: MailboxId): Promise<void> {
@@ -501,7 +503,7 @@ class CallingAccount implements AccountStore {
   }
 
   async quota(mailbox?: MailboxId): Promise<Quota> {
-    const [own, { used, limits }] = await Promise.all([
+    const [own, { used, limits, mailboxes }] = await Promise.all([
       mailbox === undefined ? this.#quotaOf(this.account) : null,
       this.#call<Used>('usage', { mailbox: mailbox ?? null }),
     ]);
@@ -511,6 +513,7 @@ class CallingAccount implements AccountStore {
       limitBytes: storage,
       messages: used.messages,
       limitMessages: messages,
+      ...(mailboxes !== null && { mailboxes: { count: mailboxes, limit: own?.mailboxes ?? null } }),
     };
   }
 

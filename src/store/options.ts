@@ -67,6 +67,10 @@ export const storeOptions: z.ZodType<StoreSettings, object> = z.strictObject({
     .strictObject({
       storage: size().nullable().default(null).describe('What its mail may take; null is no limit.'),
       messages: messages.nullable().default(null).describe('How many messages; null is no limit.'),
+      mailboxes: messages
+        .nullable()
+        .default(null)
+        .describe('How many mailboxes, INBOX and those it began with counted; null is no limit.'),
     })
     .prefault({})
     .describe('What an account may have that has no quota of its own ("facteur account quota").'),

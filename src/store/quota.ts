@@ -10,6 +10,8 @@ import { type SpecialUse, StoreError } from './store.ts';
 export interface Limits {
   readonly storage: number | null;
   readonly messages: number | null;
+  /** Of an account alone; not there is no limit either. */
+  readonly mailboxes?: number | null;
 }
 
 export interface Usage {
@@ -45,13 +47,20 @@ const NOTHING_LEAVES: Leaving = { account: NOTHING, folder: NOTHING };
 
 /** An account's own limits over those of everybody: null is none of its own, 0 no limit at all. */
 export function accountLimits(
-  own: { readonly quotaBytes: number | null; readonly quotaMessages: number | null } | undefined,
+  own:
+    | {
+        readonly quotaBytes: number | null;
+        readonly quotaMessages: number | null;
+        readonly quotaMailboxes: number | null;
+      }
+    | undefined,
   all: Limits,
 ): Limits {
   const limit = (value: number | null): number | null => (value === 0 ? null : value);
   return {
     storage: limit(own?.quotaBytes ?? all.storage),
     messages: limit(own?.quotaMessages ?? all.messages),
+    mailboxes: limit(own?.quotaMailboxes ?? all.mailboxes ?? null),
   };
 }
 
@@ -98,6 +107,12 @@ export class QuotaRules {
     if (!fits(folder.held.messages, more.messages, own.messages, 0, leaving.folder.messages))
       throw full('Folder full: it has as many messages as it may');
   }
+}
+
+/** Throws 'over-quota' when so many mailboxes more, INBOX counted, were too many (RFC 9208 5.3). */
+export function admitMailboxes(held: number, more: number, limits: Limits | null): void {
+  if (more > 0 && held + more > (limits?.mailboxes ?? Number.POSITIVE_INFINITY))
+    throw full('There are as many mailboxes as the quota allows');
 }
 
 /** What is full already takes nothing more, not even with the grace. */

@@ -96,6 +96,8 @@ export interface Incoming extends To {
 export interface Used {
   readonly used: Usage;
   readonly limits: Limits | null;
+  /** How many the account has. */
+  readonly mailboxes: number | null;
 }
 
 interface Waiting {
@@ -372,17 +374,21 @@ export function storeService(options: OpenAccountsOptions): {
       }),
 
     create: (
-      to: To & { readonly path: string; readonly specialUse: SpecialUse | null },
+      to: To & {
+        readonly path: string;
+        readonly specialUse: SpecialUse | null;
+        readonly quota: Limits | null;
+      },
     ): Mailbox | Promise<Mailbox> =>
       on(to, (account) => {
         account.refreshTree();
-        return createMailbox(account, to.path, to.specialUse);
+        return createMailbox(account, to.path, to.specialUse, to.quota);
       }),
 
-    rename: (to: In & { readonly path: string }): Promise<void> =>
+    rename: (to: In & { readonly path: string; readonly quota: Limits | null }): Promise<void> =>
       accounts.inTurns(to.account, 'alone', (account) => {
         account.refreshTree();
-        return renamingMailbox(account, to.mailbox, to.path);
+        return renamingMailbox(account, to.mailbox, to.path, to.quota);
       }),
 
     delete: (to: In): void | Promise<void> =>
@@ -571,9 +577,10 @@ export function storeService(options: OpenAccountsOptions): {
 
     usage: (to: To & { readonly mailbox: MailboxId | null }): Used | Promise<Used> =>
       on(to, (account) => {
-        if (to.mailbox === null) return { used: account.usage, limits: null };
+        if (to.mailbox === null)
+          return { used: account.usage, limits: null, mailboxes: account.folders.size };
         const folder = account.folder(to.mailbox);
-        return { used: folder.held, limits: account.rules.limitsOf(folder) };
+        return { used: folder.held, limits: account.rules.limitsOf(folder), mailboxes: null };
       }),
 
     /** Throws what APPEND of this size would be refused with; without a mailbox, a delivery to INBOX. */

@@ -283,6 +283,8 @@ export interface Quota {
   readonly messages: number;
   /** null is no limit. */
   readonly limitMessages: number | null;
+  /** Of an account only: how many mailboxes it has, and may have. */
+  readonly mailboxes?: { readonly count: number; readonly limit: number | null };
 }
 
 export interface MailStore {

@@ -156,14 +156,14 @@ describe('facteur account', () => {
   });
 
   test('list, quota, disable, enable, remove', async () => {
-    await facteur('account add b@example.org --quota 2GB --messages 1000 --disabled');
+    await facteur('account add b@example.org --quota 2GB --messages 1000 --mailboxes 9 --disabled');
     await facteur('account add a@example.org');
     expect(await facteur('account list')).toBe(
       [
-        'ACCOUNT         STATE     QUOTA  MESSAGES  WHERE',
-        'a@example.org   enabled   -      -         database',
-        'b@example.org   disabled  2GB    1000      database',
-        'n@file.example  enabled   -      -         configuration',
+        'ACCOUNT         STATE     QUOTA  MESSAGES  MAILBOXES  WHERE',
+        'a@example.org   enabled   -      -         -          database',
+        'b@example.org   disabled  2GB    1000      9          database',
+        'n@file.example  enabled   -      -         -          configuration',
         '',
       ].join('\n'),
     );
@@ -176,7 +176,7 @@ describe('facteur account', () => {
       'b@example.org: quota 1MB, any number of messages\n',
     );
     expect(await facteur('account list --domain example.org')).toMatch(/b@\S+ +enabled +1MB +none/);
-    await facteur('account quota b@example.org default --messages 50');
+    await facteur('account quota b@example.org default --messages 50 --mailboxes 30');
     expect(await facteur('account disable a@example.org')).toBe('a@example.org: disabled\n');
     expect(
       (await facteur('account list --json --domain example.org'))
@@ -189,6 +189,7 @@ describe('facteur account', () => {
         enabled: false,
         quota: null,
         quotaMessages: null,
+        quotaMailboxes: null,
         mechanisms: ['SCRAM-SHA-256'],
         source: 'sqlite',
       },
@@ -197,6 +198,7 @@ describe('facteur account', () => {
         enabled: true,
         quota: null,
         quotaMessages: 50,
+        quotaMailboxes: 30,
         mechanisms: ['SCRAM-SHA-256'],
         source: 'sqlite',
       },
@@ -214,6 +216,7 @@ describe('facteur account', () => {
     'account quota a@example.org',
     'account quota a@example.org much',
     'account quota a@example.org --messages 0',
+    'account quota a@example.org --mailboxes few',
     'account add a@example.org --quota much',
     'account list a@example.org',
   ])('"%s" is not understood', async (line) => {

@@ -70,7 +70,10 @@ export function directoryContract(name: string, open: () => Promise<Town>): void
         enabled: true,
         quotaBytes: null,
         quotaMessages: null,
+        quotaMailboxes: null,
       });
+      expect(await directory.loginAccount('bob@EXAMPLE.org')).toMatchObject({ id: 'Bob@example.org' });
+      expect(await directory.loginAccount('nobody@example.org')).toBeUndefined();
       expect(await directory.account('nobody@example.org' as AccountId)).toBeUndefined();
     });
 

@@ -7,6 +7,7 @@ test('nothing is declared by default, and + begins a sub-address', () => {
   expect(directoryOptions.parse({})).toEqual({
     recipientDelimiters: '+',
     postmaster: null,
+    admins: [],
     domains: [],
     accounts: [],
     aliases: [],

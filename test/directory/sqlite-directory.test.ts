@@ -91,7 +91,7 @@ describe('accounts', () => {
   test('quota, state and password change at once', async () => {
     const { sqlite, directory } = await town({ accounts: { 'alice@example.org': 'old' } });
     const alice = address('ALICE@example.org');
-    await sqlite.setQuota(alice, { bytes: 5_000_000_000, messages: 300 });
+    await sqlite.setQuota(alice, { bytes: 5_000_000_000, messages: 300, mailboxes: 20 });
     await sqlite.setState(alice, 'disabled');
     await sqlite.setPassword(alice, { is: 'password', password: 'new' });
     expect(await directory.account('alice@example.org' as AccountId)).toEqual({
@@ -99,6 +99,7 @@ describe('accounts', () => {
       address: address('alice@example.org'),
       quotaBytes: 5_000_000_000,
       quotaMessages: 300,
+      quotaMailboxes: 20,
       enabled: false,
       source: 'sqlite',
     });
@@ -108,6 +109,7 @@ describe('accounts', () => {
     expect(await directory.verifyPassword('alice@example.org', 'new')).toMatchObject({
       quotaBytes: null,
       quotaMessages: 300,
+      quotaMailboxes: 20,
     });
     expect(await directory.verifyPassword('alice@example.org', 'old')).toBeUndefined();
   });
@@ -347,7 +349,8 @@ describe('the file', () => {
     await before.sqlite.setQuota(address('alice@example.org'), { bytes: 5000 });
     await before.close();
     const db = openSqlite(path, { durability: 'normal' });
-    db.exec('ALTER TABLE account DROP COLUMN quota_messages; UPDATE schema SET version = 1');
+    db.exec(`ALTER TABLE account DROP COLUMN quota_messages; ALTER TABLE account DROP COLUMN quota_mailboxes;
+       UPDATE schema SET version = 1`);
     db.close();
     const { directory, sqlite } = await town({ path });
     await sqlite.setQuota(address('alice@example.org'), { messages: 7 });

@@ -73,6 +73,7 @@ export interface MemoryOptions {
   readonly echo?: 'before' | 'after';
   readonly quotaBytes?: number;
   readonly quotaMessages?: number;
+  readonly quotaMailboxes?: number;
   /** Octets that a mailbox may have, by path. */
   readonly mailboxLimits?: Readonly<Record<string, number>>;
   readonly now?: () => number;
@@ -514,8 +515,9 @@ export class MemoryAccount implements AccountStore {
       const limitBytes = this.#options.mailboxLimits?.[this.#box(id).path] ?? null;
       return { usedBytes, messages, limitBytes, limitMessages: null };
     }
-    const { quotaBytes = null, quotaMessages = null } = this.#options;
-    return { usedBytes, messages, limitBytes: quotaBytes, limitMessages: quotaMessages };
+    const { quotaBytes = null, quotaMessages = null, quotaMailboxes = null } = this.#options;
+    const mailboxes = { count: this.#boxes.size, limit: quotaMailboxes };
+    return { usedBytes, messages, limitBytes: quotaBytes, limitMessages: quotaMessages, mailboxes };
   }
 
   #make(path: string, specialUse: Mailbox['specialUse']): Box {

@@ -34,6 +34,9 @@ export interface Implementation {
   close(): Promise<void>;
 }
 
+/** The mailboxes that accounts may have whose name begins with `boxes`; they begin with six. */
+export const BOXES = 8;
+
 const DATE = Date.UTC(2026, 0, 2, 3, 4, 5);
 const NO_FLAGS = { flags: [], internalDate: DATE };
 
@@ -294,6 +297,7 @@ export function mailStoreContract(name: string, make: () => Promise<Implementati
         limitBytes: null,
         messages: 2,
         limitMessages: null,
+        mailboxes: { count: 6, limit: null },
       });
       await account.expunge(inbox, [1 as Uid]);
       expect(await mailbox('INBOX')).toMatchObject({ total: 1, unseen: 0, uidNext: 3, size });
@@ -547,6 +551,29 @@ export function mailStoreContract(name: string, make: () => Promise<Implementati
       expect(pair?.from).toBe(1);
       await account.expunge(inbox, [2 as Uid]);
       await append();
+    });
+
+    test('a quota of mailboxes: CREATE with the parents it needs, and RENAME (RFC 9208 5.3)', async () => {
+      account = await store.account(`boxes${count}@example.org` as AccountId);
+      inbox = (await mailbox('INBOX')).id;
+      const counted = async (): Promise<number | undefined> => (await account.quota()).mailboxes?.count;
+      expect((await account.quota()).mailboxes).toEqual({ count: 6, limit: BOXES });
+      expect((await account.quota(inbox)).mailboxes).toBeUndefined();
+      expect(await refused(account.create('a/b/c'))).toBe('over-quota');
+      expect(await account.mailbox('a')).toBeUndefined();
+      const { id } = await account.create('a/b');
+      expect(await counted()).toBe(BOXES);
+      expect(await refused(account.create('d'))).toBe('over-quota');
+      expect(await refused(account.rename(id, 'd/e'))).toBe('over-quota');
+      expect(await refused(account.rename(inbox, 'd'))).toBe('over-quota');
+      expect(await account.mailbox('d')).toBeUndefined();
+      await account.rename(id, 'a/x');
+      await append();
+      await account.delete(id);
+      expect(await counted()).toBe(BOXES - 1);
+      await account.rename(inbox, 'd');
+      expect(await refused(account.create('e'))).toBe('over-quota');
+      expect(await refused(account.create('a'))).toBe('exists');
     });
 
     test('a mailbox with limits of its own: delivery, APPEND, COPY, MOVE, and INBOX renamed', async () => {

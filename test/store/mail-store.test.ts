@@ -5,7 +5,7 @@ import { storeOptions } from '../../src/store/options.ts';
 import type { Limits } from '../../src/store/quota.ts';
 import { ThreadStore } from '../../src/store/thread-store.ts';
 import { appendAllContract } from './append-all.contract.ts';
-import { type Implementation, mailStoreContract } from './mail-store.contract.ts';
+import { BOXES, type Implementation, mailStoreContract } from './mail-store.contract.ts';
 import { MemoryStore } from './memory-store.ts';
 import { silent, temporaryDirectory } from './surroundings.ts';
 
@@ -13,6 +13,7 @@ const smallQuota = 2000;
 const fewMessages = 3;
 const quota = async (id: string): Promise<Limits | null> => {
   if (id.startsWith('small')) return { storage: smallQuota, messages: null };
+  if (id.startsWith('boxes')) return { storage: null, messages: null, mailboxes: BOXES };
   return id.startsWith('few') ? { storage: null, messages: fewMessages } : null;
 };
 const settings = storeOptions.parse({

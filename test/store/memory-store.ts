@@ -20,6 +20,7 @@ import {
 import { parsePath } from '../../src/store/mailbox-path.ts';
 import { storeOptions } from '../../src/store/options.ts';
 import {
+  admitMailboxes,
   type Entrance,
   type Leaving,
   type Limits,
@@ -182,6 +183,8 @@ class MemoryAccount implements AccountStore {
   async create(name: string, specialUse?: SpecialUse): Promise<Mailbox> {
     const path = parsePath(name);
     if (this.#boxes.has(path)) throw new StoreError('exists', path);
+    const missing = parentsOf(path).filter((parent) => !this.#boxes.has(parent));
+    admitMailboxes(this.#boxes.size, missing.length + 1, await this.#limit());
     for (const parent of parentsOf(path)) if (!this.#boxes.has(parent)) this.#make(parent, null);
     this.#make(path, specialUse ?? null);
     return this.#describe(path);
@@ -200,6 +203,8 @@ class MemoryAccount implements AccountStore {
       return;
     }
     if (to.startsWith(`${from}/`)) throw new StoreError('invalid-name', to);
+    const missing = parentsOf(to).filter((parent) => !this.#boxes.has(parent) && parent !== from);
+    admitMailboxes(this.#boxes.size, missing.length, await this.#limit());
     for (const parent of parentsOf(to)) if (!this.#boxes.has(parent)) this.#make(parent, null);
     for (const box of [...this.#boxes.values()]) {
       if (box.path !== from && !box.path.startsWith(`${from}/`)) continue;
@@ -469,7 +474,9 @@ class MemoryAccount implements AccountStore {
       box.modSeq = modSeq;
       this.#tell({ type: 'flags', mailbox: id, messages: changed });
     }
-    const unchanged = free.filter(({ message }) => !changed.includes(message)).map(({ message }) => message.uid);
+    const unchanged = free
+      .filter(({ message }) => !changed.includes(message))
+      .map(({ message }) => message.uid);
     return {
       unchanged,
       messages: free.map(({ message }) => message),
@@ -540,6 +547,9 @@ class MemoryAccount implements AccountStore {
       limitBytes: limits?.storage ?? null,
       messages: used.messages,
       limitMessages: limits?.messages ?? null,
+      ...(id === undefined && {
+        mailboxes: { count: this.#boxes.size, limit: limits?.mailboxes ?? null },
+      }),
     };
   }
 

@@ -240,15 +240,17 @@ test('usage is what the messages add up to, after any operations, also by other 
 });
 
 test('limits: an account has its own, or those of all; 0 is none', () => {
-  const everybody = { storage: 5, messages: null };
-  expect(accountLimits(undefined, everybody)).toEqual({ storage: 5, messages: null });
-  expect(accountLimits({ quotaBytes: null, quotaMessages: 7 }, everybody)).toEqual({
+  const everybody = { storage: 5, messages: null, mailboxes: 9 };
+  expect(accountLimits(undefined, everybody)).toEqual({ storage: 5, messages: null, mailboxes: 9 });
+  expect(accountLimits({ quotaBytes: null, quotaMessages: 7, quotaMailboxes: 3 }, everybody)).toEqual({
     storage: 5,
     messages: 7,
+    mailboxes: 3,
   });
-  expect(accountLimits({ quotaBytes: 0, quotaMessages: 0 }, everybody)).toEqual({
+  expect(accountLimits({ quotaBytes: 0, quotaMessages: 0, quotaMailboxes: 0 }, everybody)).toEqual({
     storage: null,
     messages: null,
+    mailboxes: null,
   });
 });
 

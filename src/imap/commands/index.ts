@@ -24,7 +24,7 @@ import { getMetadata, setMetadata } from './metadata.ts';
 import { namespace } from './namespace.ts';
 import { check, noop } from './noop.ts';
 import { notify } from './notify.ts';
-import { getQuota, getQuotaRoot } from './quota.ts';
+import { getQuota, getQuotaRoot, setQuota } from './quota.ts';
 import { replace } from './replace.ts';
 import { search } from './search.ts';
 import { examine, select } from './select.ts';
@@ -59,6 +59,7 @@ export const commands: readonly Command[] = [
   getMetadata,
   getQuota,
   getQuotaRoot,
+  setQuota,
   id,
   idle,
   language,

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { closeSync, mkdirSync, openSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import type { Acl } from '../acl.ts';
 import { directoryOf, parsePath } from '../mailbox-path.ts';
+import { admitMailboxes, type Limits } from '../quota.ts';
 import {
   type Mailbox,
   type MailboxId,
@@ -61,7 +62,13 @@ export function findMailbox(account: MaildirAccount, name: string): Mailbox | un
   return treeOf(account).hasBelow(account, path) ? placeholder(account, path) : undefined;
 }
 
-export function createMailbox(account: MaildirAccount, name: string, use: SpecialUse | null): Mailbox {
+/** @param quota the account's; null is no limit. */
+export function createMailbox(
+  account: MaildirAccount,
+  name: string,
+  use: SpecialUse | null,
+  quota: Limits | null = null,
+): Mailbox {
   const path = parsePath(name);
   if (account.byPath.has(path)) throw new StoreError('exists', 'There is a mailbox with this name');
   const wanted: Wanted[] = [];
@@ -70,6 +77,7 @@ export function createMailbox(account: MaildirAccount, name: string, use: Specia
     const parent = parts.slice(0, levels).join('/');
     if (!account.byPath.has(parent)) wanted.push({ path: parent, use: null });
   }
+  admitMailboxes(account.folders.size, wanted.length + 1, quota);
   const made = makeFolders(account, [...wanted, { path, use }]).at(-1);
   if (!made) throw new Error('a mailbox was not made');
   return describe(account, made);
@@ -152,7 +160,12 @@ function keepClear(account: MaildirAccount, dir: string): void {
 }
 
 /** The same in pieces; nobody else may use the account before it has come to its end. */
-export function* renamingMailbox(account: MaildirAccount, id: MailboxId, name: string): Steps<void> {
+export function* renamingMailbox(
+  account: MaildirAccount,
+  id: MailboxId,
+  name: string,
+  quota: Limits | null = null,
+): Steps<void> {
   const tree = treeOf(account);
   const isAsked = (path: string): boolean => parentId(path) === id;
   const from = account.folders.get(id)?.path ?? [...tree.namesOnly(account)].find(isAsked);
@@ -164,7 +177,7 @@ export function* renamingMailbox(account: MaildirAccount, id: MailboxId, name: s
     // The messages go, INBOX and what is below it stay (RFC 9051 6.3.6). Refused before there is an empty mailbox.
     const target = { path: to, use: null, held: { bytes: 0, messages: 0 } };
     account.rules.admit('move', account.inbox.held, account.usage, null, target);
-    createMailbox(account, to, null);
+    createMailbox(account, to, null, quota);
     copyAnnotations(account, account.inbox, account.folderAt(to));
     yield* movingAll(account, account.inbox, account.folderAt(to));
     return;
@@ -188,6 +201,7 @@ export function* renamingMailbox(account: MaildirAccount, id: MailboxId, name: s
     const parent = parts.slice(0, levels).join('/');
     if (!account.byPath.has(parent) && parent !== from) missing.push({ path: parent, use: null });
   }
+  admitMailboxes(account.folders.size, missing.length, quota);
   if (missing.length > 0) makeFolders(account, missing);
   yield* tree.changingInSteps(account, renamingDirectories(account.maildir, moves));
   for (const { folder } of moves) leave(account, folder);
