@@ -66,6 +66,8 @@ const MAX_BATCH_BYTES = 32 * 1024 * 1024;
 const PAUSE = 20;
 /** Batches that wait for the disk at the same time: meanwhile the thread works on another one. */
 const MAX_UNDER_WAY = 2;
+/** No more calls than this between two messages come from who brings them; of more the others wait for no disk. */
+const QUIET = 8;
 /** Messages read between two looks at the clock. */
 const STEP = 10;
 /** Headers looked at in one go. */
@@ -117,6 +119,8 @@ export function storeService(options: OpenAccountsOptions): {
   let timer: NodeJS.Timeout | undefined;
   /** When the last batch was taken in (ms). */
   let flushed = 0;
+  /** How much others had asked for by then. */
+  let served = 0;
   /** Batches that wait for the disk. */
   const underWay = new Set<Promise<void>>();
   /** What arrives for an account that is shut. */
@@ -232,8 +236,10 @@ export function storeService(options: OpenAccountsOptions): {
         accounts.follow(waiter.incoming.account);
       });
     };
+    const isQuiet = accounts.served - served <= QUIET;
+    served = accounts.served;
     // Alone it is faster without other threads.
-    if (arrivals.length <= 1 && underWay.size === 0) {
+    if (arrivals.length <= 1 && underWay.size === 0 && isQuiet) {
       finish(deliver(arrivals));
       return;
     }

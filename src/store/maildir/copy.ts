@@ -2,7 +2,7 @@ import { renameSync } from 'node:fs';
 import { pack } from '../packed-messages.ts';
 import type { Entrance, Limits } from '../quota.ts';
 import type { MaildirAccount } from './account.ts';
-import { isMissing, linkOrCopy, renameIfThere, syncDirectory, toStoreError, unlinkIfThere } from './disk.ts';
+import { isMissing, linkOrCopy, renameIfThere, toStoreError, unlinkIfThere } from './disk.ts';
 import { bury } from './expunge.ts';
 import { composeBase, parseBase } from './file-name.ts';
 import { bitsOf, infoOf, SEEN } from './flags.ts';
@@ -60,7 +60,7 @@ export function copying(
         done.push(path);
         if (done.length % STEP === 0) yield null;
       }
-      sync(account, to, plans, 'target');
+      yield placesOf(account, to, plans, 'target');
       account.touched(to);
       // The plan must not come back after a power cut: recovery would undo what we have answered for.
       yield* account.writing(intent > 0 ? 'wait' : 'later', [to], function* () {
@@ -113,8 +113,8 @@ function* movingRows(
       done.push(plan);
       if (done.length % STEP === 0) yield null;
     }
-    sync(account, to, plans, 'target');
-    if (to !== from) sync(account, from, plans, 'source');
+    yield placesOf(account, to, plans, 'target');
+    if (to !== from) yield placesOf(account, from, plans, 'source');
     account.touched(from);
     if (to !== from) account.touched(to);
     yield* account.writing('later', to === from ? [to] : [from, to], function* () {
@@ -214,14 +214,13 @@ function intentSteps(plans: readonly Plan[]): IntentStep[] {
   }));
 }
 
-function sync(
+function placesOf(
   account: MaildirAccount,
   folder: Folder,
   plans: readonly Plan[],
   end: 'source' | 'target',
-): void {
-  const places = new Set(plans.map((plan) => plan[end].place));
-  for (const place of places) syncDirectory(account.placeOf(folder, place));
+): string[] {
+  return [...new Set(plans.map((plan) => plan[end].place))].map((place) => account.placeOf(folder, place));
 }
 
 function* arriving(account: MaildirAccount, to: Folder, plans: readonly Plan[]): Steps<void> {

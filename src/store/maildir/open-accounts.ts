@@ -21,7 +21,7 @@ import { QuotaWarnings } from './quota-warning.ts';
 import { Rosters } from './roster.ts';
 import { SearchMemory } from './search-memory.ts';
 import { Sharers } from './sharers.ts';
-import { carryOut, NotNow, others, type Steps, TURN, Unfinished } from './turns.ts';
+import { carryOut, NotNow, next, nextSynced, others, type Steps, TURN, Unfinished } from './turns.ts';
 
 /**
  * The accounts of one thread: opened at first use, closed when nobody used them for a while, their indexes healed when
@@ -99,6 +99,8 @@ export class OpenAccounts {
   /** When deliveries came in last (ms). */
   #intakeAt = 0;
   readonly #memory = new SearchMemory();
+  /** So often somebody has asked for something. */
+  served = 0;
   /** Who finds what in them. */
   readonly sharers: Sharers;
 
@@ -183,8 +185,9 @@ export class OpenAccounts {
   async #inTurns<T>(open: Open, mode: 'shared' | 'alone', steps: Steps<T>): Promise<T> {
     const { account } = open;
     let since = account.now();
-    for (let step = steps.next(); ; step = steps.next()) {
+    for (let step = steps.next(); ; step = next(steps, step.value)) {
       if (step.done) return step.value;
+      if (mode === 'alone' && step.value !== null) return this.#shut(open, steps, step.value);
       if (account.now() - since < this.#turn) continue;
       if (mode === 'alone') return this.#shut(open, steps);
       await this.#others(open);
@@ -256,23 +259,23 @@ export class OpenAccounts {
   }
 
   /** Nobody gets at the account until `steps` have come to their end. */
-  #shut<T>(open: Open, steps: Steps<T>): Promise<T> {
-    const end = this.#goOn(open, steps);
+  #shut<T>(open: Open, steps: Steps<T>, directories: readonly string[] | null = null): Promise<T> {
+    const end = this.#goOn(open, steps, directories);
     open.gate = end.catch(() => undefined);
     return end;
   }
 
-  async #goOn<T>(open: Open, steps: Steps<T>): Promise<T> {
+  async #goOn<T>(open: Open, steps: Steps<T>, first: readonly string[] | null): Promise<T> {
     const { account } = open;
     open.busy++;
     try {
-      for (;;) {
-        await others();
+      for (let directories = first; ; ) {
+        if (directories === null) await others();
         const since = account.now();
-        do {
-          const step = steps.next();
-          if (step.done) return step.value;
-        } while (account.now() - since < this.#turn);
+        let step = directories === null ? steps.next() : await nextSynced(steps, directories);
+        while (!step.done && step.value === null && account.now() - since < this.#turn) step = steps.next();
+        if (step.done) return step.value;
+        directories = step.value;
       }
     } finally {
       open.busy--;
@@ -294,6 +297,7 @@ export class OpenAccounts {
     if (known) {
       if (known.gate !== undefined) throw new NotNow(known.gate.then(() => reachable(known)));
       known.lastUsed = now;
+      this.served++;
       // Oldest first, for whoever must make room.
       this.#open.delete(id);
       this.#open.set(id, known);
