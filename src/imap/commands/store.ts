@@ -119,6 +119,8 @@ async function tellConflicts(session: ImapSession, uids: readonly number[]): Pro
       if (sequence === 0) continue;
       const flags = session.flagsOf(message, { uid: true });
       out.untagged(`${session.fetchHead(sequence, message.uid)} ${flags}`);
+      // Once is enough.
+      selected.toldFlags(message);
       if (out.full) await out.flush();
     }
 }
