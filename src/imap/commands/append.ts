@@ -13,6 +13,7 @@ import { tryCreate } from '../errors.ts';
 import { checkAppended } from '../message-limit.ts';
 import type { Parser } from '../parser.ts';
 import { formatSet } from '../sequence-set.ts';
+import { mayTellUids } from '../shared/uid-codes.ts';
 
 interface Arguments {
   readonly path: string;
@@ -61,6 +62,7 @@ export const append: Command = command({
     }
     const { mailbox, uidValidity, uids } = stored;
     await session.addedHere(mailbox, uids);
+    if (!(await mayTellUids(session, mailbox))) return undefined;
     return { code: `APPENDUID ${uidValidity} ${formatSet(uids)}` };
   },
 });

@@ -6,6 +6,7 @@ import { answerShare, checkCopied, shareOf } from '../message-limit.ts';
 import type { Parser } from '../parser.ts';
 import { withNotices } from '../progress.ts';
 import { formatSet, type SequenceSet } from '../sequence-set.ts';
+import { mayTellUids } from '../shared/uid-codes.ts';
 import { afterExpunge, writable } from './expunge.ts';
 
 interface Arguments {
@@ -34,7 +35,7 @@ export const copy: Command = command({
       pairs.map(({ to }) => to),
     );
     if (pairs.length === 0) throw gone();
-    return { code: copyUid(mailbox, pairs) };
+    return (await mayTellUids(session, mailbox.id)) ? { code: copyUid(mailbox, pairs) } : undefined;
   },
 });
 
@@ -58,7 +59,7 @@ export const move: Command = command({
     });
     if (pairs.length === 0) throw gone();
     // Before the EXPUNGEs, so that the client knows where the messages went (RFC 6851 4.3).
-    out.untagged(`OK [${copyUid(mailbox, pairs)}] Moved`);
+    if (await mayTellUids(session, mailbox.id)) out.untagged(`OK [${copyUid(mailbox, pairs)}] Moved`);
     selected.expungedHere(pairs.map((pair) => pair.from));
     await session.addedHere(
       mailbox.id,

@@ -5,6 +5,7 @@ import { type Command, command, type ImapSession } from '../command.ts';
 import { ImapNo, tryCreate } from '../errors.ts';
 import type { Parser } from '../parser.ts';
 import type { SequenceSet } from '../sequence-set.ts';
+import { mayTellUids } from '../shared/uid-codes.ts';
 import { afterExpunge, writable } from './expunge.ts';
 
 interface Target {
@@ -58,7 +59,8 @@ export const replace: Command = command({
       await prepared.discard();
     }
     // The new message's number comes before the EXPUNGE of the old one (section 4.3).
-    out.untagged(`OK [APPENDUID ${mailbox.uidValidity} ${added}] Replacement message stored`);
+    if (await mayTellUids(session, mailbox.id))
+      out.untagged(`OK [APPENDUID ${mailbox.uidValidity} ${added}] Replacement message stored`);
     if (added !== undefined) await told(session, mailbox, added);
     selected.expungedHere([uid]);
     return afterExpunge(session);
