@@ -29,7 +29,7 @@ export function* allAcls(account: MaildirAccount): Steps<[mailbox: MailboxId, ac
   return found;
 }
 
-/** The list that a new folder begins with: that of the name above it (RFC 4314 leaves it open; Dovecot does so). */
+/** The list that a new folder begins with: that of the nearest name above it (RFC 4314 4). */
 export function inheritedAcl(account: MaildirAccount, path: string): Acl {
   for (let at = path.lastIndexOf('/'); at > 0; at = path.lastIndexOf('/', at - 1)) {
     const parent = account.byPath.get(path.slice(0, at));
