@@ -10,6 +10,7 @@ import { startWorld, type World } from '../world.ts';
 import { authority, type ClientPair, type ClientWish } from './client-authority.ts';
 import { world as saslWorld, start as startMechanism } from './harness.ts';
 import { hurried } from './hurried.ts';
+import { WITHDRAWN } from './withdrawn.ts';
 
 const ALICE = 'alice@example.org';
 const BOB = 'bob@example.org';
@@ -229,6 +230,29 @@ describe('not offered', () => {
     socket.write('EHLO x\r\n');
     expect(String((await once(socket, 'data'))[0])).toMatch(/^250-(?!.*AUTH).*250 /s);
   });
+});
+
+test('one that its authority has withdrawn, where there is a list of those', async () => {
+  const files = { ca: [join(dir, 'withdrawn-ca.pem')], crl: [join(dir, 'crl.pem')] };
+  writeFileSync(files.ca[0] ?? '', WITHDRAWN.ca);
+  writeFileSync(files.crl[0] ?? '', WITHDRAWN.crl);
+  const { key, good, withdrawn } = WITHDRAWN;
+  for (const crl of [files.crl, []]) {
+    const settings = { auth: { clientCertificates: { ...files, crl } } };
+    const listing = await startWorld({ accounts: { [ALICE]: 'a' }, clock: hurried, settings });
+    try {
+      const port = listing.port('imaps');
+      expect(await outcome({ cert: good, key }, '', port)).toBe('a OK');
+      expect(await outcome({ cert: withdrawn, key }, '', port)).toBe(crl.length > 0 ? 'not offered' : 'a OK');
+    } finally {
+      await listing.close();
+    }
+  }
+});
+
+test('files that are not there are told of at the start', async () => {
+  const settings = { auth: { clientCertificates: { ca: [join(dir, 'nowhere.pem')] } } };
+  await expect(startWorld({ settings })).rejects.toThrow(/nowhere\.pem \(auth\.clientCertificates\)/);
 });
 
 test('a certificate that ended after the handshake is no good any more', async () => {
