@@ -20,6 +20,8 @@ const MAX_LINE_BEFORE_LOGIN = 40 * 1024;
 const MAX_ARGUMENT = 64 * 1024;
 /** All lines and literals of one command. */
 const MAX_COMMAND = 512 * 1024;
+/** Beside messages: this is parsed again with each of them, which must stay linear in what was sent. */
+const MAX_BESIDE_MESSAGES = 128 * 1024;
 /** Literals in one command: each costs a round trip or a parse. */
 const MAX_LITERALS = 1000;
 /** A refused literal that is already under way is read to its end, if it is not longer than this (RFC 7888 4). */
@@ -97,7 +99,8 @@ export class CommandReader {
         }
         parts.push(line);
         size += line.length;
-        if (size > MAX_COMMAND) refusal = new ImapBad('The command is too long', MAX_COMMAND);
+        const most = spooled.size > 0 ? MAX_BESIDE_MESSAGES : MAX_COMMAND;
+        if (size > most) refusal = new ImapBad('The command is too long', most);
         if (!announced) {
           if (refusal) return { is: 'refused', line: parts[0] ?? line, reason: refusal };
           // Only the last line: a literal before it keeps its spaces.

@@ -117,6 +117,16 @@ describe('bounds', () => {
     expect(await client.tagged('NOOP')).toMatch(/^OK/);
   });
 
+  test('what stands beside the messages of a command is bounded', async () => {
+    const client = await world.login();
+    const message = `(${Array(7000).fill('\\Flagged').join(' ')}) {3+}\r\na\r\n`;
+    expect(await client.tagged(`APPEND INBOX ${message}`)).toMatch(/^OK/);
+    expect(await client.tagged(`APPEND INBOX ${message} ${message} ${message}`)).toMatch(
+      /^BAD The command is too long/,
+    );
+    expect(await client.tagged('NOOP')).toMatch(/^OK/);
+  });
+
   test('after too many mistakes in a row the connection is closed', async () => {
     const client = await world.login();
     for (let i = 0; i < 4; i++) expect(await client.tagged('FOO')).toMatch(/^BAD/);
