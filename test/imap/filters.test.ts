@@ -62,7 +62,7 @@ describe('FILTER (RFC 5466)', () => {
   });
 
   test('UTF-8, FUZZY, MODSEQ, sequence numbers in it', async () => {
-    await keep('greetings', 'SUBJECT "grüsse"');
+    await keep('greetings', 'SUBJECT "grüße"');
     expect(await client.ok('SEARCH CHARSET US-ASCII FILTER greetings')).toEqual(['SEARCH 2']);
     await keep('modified', '1:2 MODSEQ 1');
     expect((await client.ok('SEARCH FILTER modified')).at(-1)).toMatch(/^SEARCH 1 2 \(MODSEQ \d+\)$/);
