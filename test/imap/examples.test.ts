@@ -14,6 +14,8 @@ import { ALICE, type Client, ImapWorld, PASSWORD } from './world.ts';
  * - RFC 4466 2.6: ANNOTATE is not known here; its third example is played.
  * - RFC 4959: EXTERNAL needs a certificate, its empty response is in test/sasl.
  * - RFC 4978: the second one; no TLS library compresses any more.
+ * - RFC 5256 4: the mailbox of its THREAD examples is not known; how such threads are written is in sort-thread.test.ts.
+ * - RFC 5957: prints none.
  * - RFC 7889 4: limits of one mailbox are not there, so APPENDLIMIT always has its number.
  * - RFC 8437, RFC 8457: print no dialogue; \Important is not there.
  * - RFC 8474 5.2, THREADID NIL: threads are always known.
@@ -163,6 +165,75 @@ describe('RFC 4315', () => {
        S: A005 OK No matching messages, so nothing copied`,
     );
   });
+});
+
+test('RFC 2087 4.2, 4.3; RFC 9208 4.1.1, 4.1.2, 4.1.4: quota', async () => {
+  const small = await ImapWorld.start({ mail: { quotaBytes: 512 * 1024, quotaMessages: 1000 } });
+  try {
+    await small.fill('INBOX', Array(12).fill(`A: b\n\n${'x'.repeat(1012)}\n`));
+    const other = await small.login('INBOX');
+    await other.ok('STORE 1:4 +FLAGS.SILENT (\\Deleted)');
+    // The root "" of RFC 2087, with the resources of RFC 9208 5; in units of 1024 octets, begun ones counted.
+    await play(
+      other,
+      `C: A003 GETQUOTA ""
+       S: * QUOTA "" (STORAGE 12 512 MESSAGE 12 1000)
+       S: A003 OK Getquota completed
+       C: G0002 GETQUOTAROOT INBOX
+       S: * QUOTAROOT INBOX ""
+       S: * QUOTA "" (STORAGE 12 512 MESSAGE 12 1000)
+       S: G0002 OK Getquotaroot complete
+       // DELETED-STORAGE is in octets (section 4.1.4).
+       C: S0003 STATUS INBOX (MESSAGES DELETED DELETED-STORAGE)
+       S: * STATUS INBOX (MESSAGES 12 DELETED 4 DELETED-STORAGE 4088)
+       S: S0003 OK Status complete.
+       C: G0001 GETQUOTA "!partition/sda4"
+       S: G0001 NO [NONEXISTENT] No such quota root`,
+    );
+  } finally {
+    await small.close();
+  }
+});
+
+test('RFC 9208 5.1.1 (RFC 5530): OVERQUOTA', async () => {
+  const small = await ImapWorld.start({ mail: { quotaMessages: 4 } });
+  try {
+    await small.fill('INBOX', Array(4).fill(MAIL));
+    const other = await small.login('INBOX');
+    await other.ok('CREATE MEETING');
+    // There are no soft quotas, so nothing is told but that.
+    await play(
+      other,
+      `C: A003 APPEND INBOX (\\Seen) {326}
+       S: A003 NO [OVERQUOTA] APPEND Failed
+       C: A004 COPY 2:4 MEETING
+       S: A004 NO [OVERQUOTA] COPY Failed`,
+    );
+  } finally {
+    await small.close();
+  }
+});
+
+test('RFC 5256 3: SORT', async () => {
+  const dated = (day: number, subject: string): string =>
+    `Date: ${day} Feb 2020 10:00:00 +0000\nSubject: ${subject}\n\n`;
+  await world.fill('INBOX', [dated(1, 'd'), dated(2, 'e'), dated(3, 'b'), dated(4, 'Re: c'), dated(5, 'a')]);
+  await client.ok('SELECT INBOX');
+  await play(
+    client,
+    `C: A282 SORT (SUBJECT) UTF-8 SINCE 1-Feb-1994
+     S: * SORT 5 3 4 1 2
+     S: A282 OK SORT completed
+     C: A283 SORT (SUBJECT REVERSE DATE) UTF-8 ALL
+     S: * SORT 5 3 4 1 2
+     S: A283 OK SORT completed
+     C: A284 SORT (SUBJECT) US-ASCII TEXT "not in mailbox"
+     S: * SORT
+     S: A284 OK SORT completed
+     C: A284 THREAD ORDEREDSUBJECT US-ASCII TEXT "gewp"
+     S: * THREAD
+     S: A284 OK THREAD completed`,
+  );
 });
 
 test('RFC 4466 2.6: an unknown parameter', () =>

@@ -40,13 +40,14 @@ export const thread: Command = command({
         ? undefined
         : await withNotices(session, store.thread(selected.id, criteria, algorithm));
     out.add('* THREAD');
-    if (found) {
-      out.add(' ');
+    // A space only where threads follow (RFC 5256 4, thread-data); a tree that the client knows nothing of is no text.
+    let before = ' ';
+    if (found)
       for (const text of threadText(treesOf(session, found, by))) {
-        out.add(text);
+        if (text !== '') out.add(before + text);
+        if (text !== '') before = '';
         if (out.full) await out.flush();
       }
-    }
     out.add('\r\n');
     return program.sequences || by === 'sequence' ? { expunges: 'later' } : undefined;
   },
