@@ -240,6 +240,21 @@ describe('with the rest', () => {
     ]);
   });
 
+  test('what NOTIFY and UPDATE fetch of new messages comes as UIDFETCH', async () => {
+    await mailbox(3, [1]);
+    const client = await uidOnly('INBOX');
+    await client.ok('NOTIFY SET (SELECTED (MessageNew (UID PREVIEW) MessageExpunge FlagChange))');
+    await world.fill('INBOX', ['Subject: new\n\nHello\n']);
+    const told = [await client.response(), await client.response(), await client.response()];
+    expect(told[0]).toBe('* 3 EXISTS');
+    expect(told[2]).toBe('* 4 UIDFETCH (UID 4 PREVIEW "Hello")');
+    const other = await world.login('INBOX');
+    await other.ok('STORE 1 +FLAGS (\\Deleted)');
+    expect(await client.response()).toBe('* 2 UIDFETCH (FLAGS (\\Deleted \\Recent))');
+    await other.ok('EXPUNGE');
+    expect(await client.ok('NOOP')).toEqual(['VANISHED 2']);
+  });
+
   test('UID REPLACE tells VANISHED; IMAP4rev2 changes nothing in it', async () => {
     await mailbox(3, [1]);
     const client = await uidOnly('INBOX', ' IMAP4rev2');
