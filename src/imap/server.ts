@@ -1,8 +1,6 @@
-import type { AccountId } from '../directory/directory.ts';
 import { CapabilityMask } from '../lib/capability-mask.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
-import { formatAddress, parseAddress } from '../mail/address.ts';
 import type { LineConnection } from '../net/connection.ts';
 import { AccountSessions } from '../net/limits.ts';
 import type { Sasl } from '../sasl/sasl.ts';
@@ -56,7 +54,7 @@ export function createImapServer(options: ImapServerOptions): ImapServer {
     ...rest,
     allowPlaintext: (ip) => options.allowPlaintext(ip),
     accountSessions: options.accountSessions ?? new AccountSessions(),
-    shared: new SharedAccounts(options.store, publicAccountOf(options.settings)),
+    shared: new SharedAccounts(options.store, options.settings.publicAccount),
     flagText: new FlagText(),
     held: new HeldOctets(),
     capabilities: loadedCapabilities(),
@@ -95,11 +93,6 @@ export function createImapServer(options: ImapServerOptions): ImapServer {
       await Promise.all(running.values());
     },
   };
-}
-
-function publicAccountOf({ publicAccount }: ImapOptions): AccountId | null {
-  const address = publicAccount === null ? undefined : parseAddress(publicAccount);
-  return address ? (formatAddress(address) as AccountId) : null;
 }
 
 const SHUTDOWN = 'The server is going down';

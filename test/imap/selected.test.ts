@@ -172,6 +172,19 @@ describe('our own changes', () => {
     expect(v.takeFlags().messages).toEqual([mine]);
   });
 
+  test.each(echoes)(
+    'that change nothing hide nothing, the announcement of another coming %s the result',
+    (when) => {
+      const v = view([10]);
+      const foreign = message(10, 11, '\\Flagged');
+      if (when === 'before') v.hear(flags(foreign));
+      v.changing();
+      v.changedHere([foreign], 'silent', [10 as Uid]);
+      if (when === 'after') v.hear(flags(foreign));
+      expect(v.takeFlags().messages).toEqual([foreign]);
+    },
+  );
+
   test('later changes of others are told', () => {
     const v = view([10]);
     const mine = message(10, 11, '\\Seen');

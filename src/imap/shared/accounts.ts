@@ -28,16 +28,25 @@ interface Kept {
 }
 
 export class SharedAccounts {
-  /** Whose mailboxes are everybody's (`imap.publicAccount`). */
-  readonly publicAccount: AccountId | null;
+  /** Whose mailboxes are everybody's, as lists name it. */
+  readonly #public: string | null;
   readonly #store: MailStore;
   /** Sessions of owners. */
   readonly #owners = new Map<AccountId, Set<() => Promise<void>>>();
   readonly #kept = new Map<AccountId, { readonly kept: Promise<Kept>; borrowers: number }>();
 
-  constructor(store: MailStore, publicAccount: AccountId | null) {
+  /** @param publicAccount its address (`imap.publicAccount`) */
+  constructor(store: MailStore, publicAccount: string | null) {
     this.#store = store;
-    this.publicAccount = publicAccount;
+    this.#public = publicAccount === null ? null : identifierOf(publicAccount);
+  }
+
+  get hasPublic(): boolean {
+    return this.#public !== null;
+  }
+
+  isPublic(account: AccountId): boolean {
+    return this.#public !== null && identifierOf(account) === this.#public;
   }
 
   /** Accounts whose lists name this one, or everybody: those in which there may be something to see. */

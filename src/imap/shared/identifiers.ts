@@ -11,7 +11,7 @@ import { ImapBad, ImapNo } from '../errors.ts';
  */
 
 /** How lists name an account: as logins are compared, whatever its case. */
-export function identifierOf(account: AccountId): string {
+export function identifierOf(account: string): string {
   const address = parseAddress(account);
   return address ? addressKey(address) : account;
 }

@@ -120,8 +120,7 @@ export class UserView implements AccountStore {
 
   /** Of other users', and of everybody's mailboxes: as far as there can be any. */
   get namespaces(): { readonly others: string; readonly shared: string | null } {
-    const { publicAccount } = this.#accounts;
-    const hasPublic = publicAccount !== null && publicAccount !== this.account;
+    const hasPublic = this.#accounts.hasPublic && !this.#accounts.isPublic(this.account);
     return { others: OTHER_USERS, shared: hasPublic ? PUBLIC : null };
   }
 
@@ -481,7 +480,7 @@ export class UserView implements AccountStore {
   }
 
   #prefix(account: AccountId): string {
-    return account === this.#accounts.publicAccount ? PUBLIC : prefixOf(account);
+    return this.#accounts.isPublic(account) ? PUBLIC : prefixOf(account);
   }
 
   /** undefined when the account is not there, or has nothing for this user: which of both is not told (RFC 4314 6). */
