@@ -265,6 +265,11 @@ export class Index {
         this.#synced = reached;
         return;
       }
+      // Deleted while in use: what is written goes nowhere, and the names say it when the index is left (open-accounts.ts).
+      if (this.#log < 0 && !exists(`${this.path}-wal`)) {
+        this.#synced = reached;
+        return;
+      }
       if (this.#log < 0) this.#log = openSync(`${this.path}-wal`, 'r');
       const log = this.#log;
       await new Promise<void>((resolve, reject) =>
