@@ -388,7 +388,7 @@ export class Selected {
   /** Takes what others have added to the view since this was last asked for; kept with `keepsFresh` alone. */
   takeFresh(): readonly Uid[] {
     const fresh = this.#fresh;
-    this.#fresh = [];
+    if (fresh.length > 0) this.#fresh = [];
     return fresh;
   }
 
