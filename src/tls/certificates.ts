@@ -163,19 +163,24 @@ type Authorities = Pick<TlsOptions, 'ca' | 'crl' | 'sessionIdContext'>;
 
 async function readAuthorities(clients: CertificatesOptions['clients']): Promise<Authorities | null> {
   if (!clients || clients.ca.length === 0) return null;
-  const ca = await Promise.all(clients.ca.map(readPem));
-  const crl = await Promise.all(clients.crl.map(readPem));
+  const ca = await Promise.all(clients.ca.map((path) => readPem(path, 'CERTIFICATE')));
+  const crl = await Promise.all(clients.crl.map((path) => readPem(path, 'X509 CRL')));
   // Without a context OpenSSL takes up no session of a client with a certificate, and ends the handshake.
   return { ca, ...(crl.length > 0 && { crl }), sessionIdContext: 'facteur' };
 }
 
-async function readPem(path: string): Promise<string> {
+async function readPem(path: string, kind: 'CERTIFICATE' | 'X509 CRL'): Promise<string> {
+  let text: string;
   try {
-    return await readFile(path, 'utf8');
+    text = await readFile(path, 'utf8');
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw new TlsError('unreadable', `${path} (auth.clientCertificates) cannot be read: ${reason}`, error);
   }
+  // Node takes any text, and then nobody's certificate is good.
+  if (!text.includes(`-----BEGIN ${kind}-----`))
+    throw new TlsError('bad-settings', `${path} (auth.clientCertificates) has no ${kind} in PEM form`);
+  return text;
 }
 
 function tlsOptionsFor(

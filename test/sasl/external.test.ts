@@ -250,9 +250,12 @@ test('one that its authority has withdrawn, where there is a list of those', asy
   }
 });
 
-test('files that are not there are told of at the start', async () => {
+test('files that are not there, or of another kind, are told of at the start', async () => {
   const settings = { auth: { clientCertificates: { ca: [join(dir, 'nowhere.pem')] } } };
   await expect(startWorld({ settings })).rejects.toThrow(/nowhere\.pem \(auth\.clientCertificates\)/);
+  writeFileSync(join(dir, 'wrong.pem'), WITHDRAWN.crl);
+  const wrong = { auth: { clientCertificates: { ca: [join(dir, 'wrong.pem')] } } };
+  await expect(startWorld({ settings: wrong })).rejects.toThrow(/has no CERTIFICATE in PEM form/);
 });
 
 test('a certificate that ended after the handshake is no good any more', async () => {
