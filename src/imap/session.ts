@@ -533,7 +533,7 @@ export class Session implements ImapSession {
 
   #answerError(error: unknown, name: string): void {
     if (error instanceof ImapBad) {
-      const where = error.at === undefined ? '' : ` (byte ${error.at + 1})`;
+      const where = error.at === undefined ? '' : `(byte ${error.at + 1})`;
       const code = error.code === undefined ? '' : `[${error.code}] `;
       this.#say(`BAD ${code}`, error.message, where);
       this.#countError();
@@ -547,10 +547,12 @@ export class Session implements ImapSession {
     this.#say(`NO ${no.code === undefined ? '' : `[${no.code}] `}`, no.message);
   }
 
-  /** A tagged answer, its text in the client's language; `after` follows the text as it is. */
-  #say(status: string, text: string, after = ''): void {
-    const said = this.#language === 'fr' ? textIn('fr', text) : text;
-    this.out.add(`${this.#tag} ${status}${said}${after}\r\n`);
+  /** A tagged answer, its texts in the client's language. */
+  #say(status: string, ...texts: readonly string[]): void {
+    const tongue = this.#language;
+    const said = texts.filter((text) => text !== '');
+    const all = tongue === 'i-default' || tongue === 'en' ? said : said.map((text) => textIn(tongue, text));
+    this.out.add(`${this.#tag} ${status}${all.join(' ')}\r\n`);
   }
 
   #countError(): void {
