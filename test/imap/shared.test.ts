@@ -241,6 +241,10 @@ describe.each(['memory', 'Maildir'] as const)('in %s', (kind) => {
     expect(await bob.ok('SEARCH SEEN')).toEqual(['SEARCH 1']);
     expect(await bob.ok('SEARCH UNSEEN')).toEqual(['SEARCH 2']);
     expect(await bob.ok('SEARCH NOT SEEN DELETED')).toEqual(['SEARCH 2']);
+    expect(await bob.ok('SEARCH OR SEEN DELETED')).toEqual(['SEARCH 1 2']);
+    expect(await bob.ok('SEARCH SEEN UNSEEN')).toEqual(['SEARCH']);
+    expect(await bob.ok('SEARCH NOT (SEEN FLAGGED)')).toEqual(['SEARCH 2']);
+    expect(await bob.ok('SEARCH SEEN FLAGGED')).toEqual(['SEARCH 1']);
     expect(await bob.ok('SORT (SUBJECT) UTF-8 UNSEEN')).toEqual(['SORT 2']);
     expect(await bob.ok('THREAD REFERENCES UTF-8 SEEN')).toEqual(['THREAD (1)']);
     expect(await bob.ok(`STATUS "${THEIRS}/box" (UNSEEN RECENT)`)).toEqual([
@@ -433,6 +437,19 @@ describe.each(['memory', 'Maildir'] as const)('in %s', (kind) => {
     expect(await bob.ok(`STATUS "${THEIRS}/box" (MESSAGES)`)).toEqual([
       `STATUS "${THEIRS}/box" (MESSAGES 2)`,
     ]);
+  });
+
+  test('a name may be longer than one’s own could be', async () => {
+    const long = 'x'.repeat(220);
+    await share('lrswi', long);
+    expect(await bob.ok(`STATUS "${THEIRS}/${long}" (MESSAGES)`)).toEqual([
+      `STATUS "${THEIRS}/${long}" (MESSAGES 2)`,
+    ]);
+    expect(await bob.tagged(`SELECT "${THEIRS}/${long}"`)).toMatch(/^OK/);
+    expect(await append(bob, `${THEIRS}/${long}`)).toMatch(/^OK/);
+    expect(await bob.tagged(`STATUS "${THEIRS}/${'y'.repeat(300)}" (MESSAGES)`)).toMatch(
+      /^NO \[NONEXISTENT\]/,
+    );
   });
 
   test('an account that goes takes what it shared along', async () => {

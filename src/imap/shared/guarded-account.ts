@@ -38,7 +38,7 @@ import type { Lent } from './accounts.ts';
 import { copyBetween } from './copy-between.ts';
 import { allowedFlags, isPartlyAllowed, rightFor } from './flag-rights.ts';
 import { Guard, isPrivate, noPermission, noSuchMailbox } from './guard.ts';
-import { askedOf, asksForSeen, isSeen } from './seen.ts';
+import { askedOf, asksForSeen, isSeen, splitSeen } from './seen.ts';
 
 /**
  * An account as somebody may use it whom its access control lists speak of: each method asks for the rights that
@@ -368,11 +368,11 @@ export class GuardedAccount implements AccountStore {
   }
 
   async search(id: MailboxId, criteria: SearchCriteria): Promise<readonly Uid[]> {
-    return this.#store.search(id, await this.#asked(id, criteria));
+    return this.#found(id, criteria, (asked) => this.#store.search(id, asked));
   }
 
   async sort(id: MailboxId, criteria: SearchCriteria, keys: readonly SortKey[]): Promise<readonly Uid[]> {
-    return this.#store.sort(id, await this.#asked(id, criteria), keys);
+    return this.#found(id, criteria, (asked) => this.#store.sort(id, asked, keys));
   }
 
   async thread(id: MailboxId, criteria: SearchCriteria, algorithm: ThreadAlgorithm): Promise<UidThreads> {
@@ -482,6 +482,18 @@ export class GuardedAccount implements AccountStore {
 
   async #shownResult(id: MailboxId, result: FlagResult): Promise<FlagResult> {
     return { ...result, messages: await this.#guard.shown(id, result.messages) };
+  }
+
+  async #found(
+    id: MailboxId,
+    criteria: SearchCriteria,
+    find: (asked: SearchCriteria) => Promise<readonly Uid[]>,
+  ): Promise<readonly Uid[]> {
+    const { rest, wanted } = this.#guard.isOwner ? { rest: criteria, wanted: null } : splitSeen(criteria);
+    const found = await find(await this.#asked(id, rest));
+    if (wanted === null) return found;
+    const seen = await this.#guard.seen(id);
+    return found.filter((uid) => seen.has(uid) === (wanted === 'seen'));
   }
 
   async #asked(id: MailboxId, criteria: SearchCriteria): Promise<SearchCriteria> {

@@ -73,6 +73,29 @@ function withSeen(flags: readonly Flag[], is: 'seen' | 'unseen'): readonly Flag[
   return known[is];
 }
 
+/**
+ * A question that wants messages with \Seen, or without, besides all else; the rest of it, and what is wanted. That is how
+ * people ask, and it spares sending the store all that they have seen.
+ */
+export function splitSeen(criteria: SearchCriteria): {
+  readonly rest: SearchCriteria;
+  readonly wanted: 'seen' | 'unseen' | null;
+} {
+  const own = wantedBy(criteria);
+  if (own) return { rest: { all: [] }, wanted: own };
+  if (!('all' in criteria)) return { rest: criteria, wanted: null };
+  const at = criteria.all.findIndex((each) => wantedBy(each) !== null);
+  const found = criteria.all[at];
+  if (!found) return { rest: criteria, wanted: null };
+  return { rest: { all: criteria.all.toSpliced(at, 1) }, wanted: wantedBy(found) };
+}
+
+function wantedBy(criteria: SearchCriteria): 'seen' | 'unseen' | null {
+  if ('flag' in criteria) return isSeen(criteria.flag) ? 'seen' : null;
+  if ('not' in criteria && 'flag' in criteria.not) return isSeen(criteria.not.flag) ? 'unseen' : null;
+  return null;
+}
+
 /** Whether it asks for \Seen anywhere. */
 export function asksForSeen(criteria: SearchCriteria): boolean {
   if ('all' in criteria) return criteria.all.some(asksForSeen);
