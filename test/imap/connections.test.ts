@@ -6,6 +6,7 @@ import { constants, createDeflateRaw, createInflateRaw, type ZlibOptions } from 
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { AccountId } from '../../src/directory/directory.ts';
 import { type RawMessage, rawMessage } from '../../src/mail/raw-message.ts';
+import type { Uid } from '../../src/store/store.ts';
 import { maildirStore, temporaryDirectory } from '../store/surroundings.ts';
 import { ALICE, type Client, ImapWorld, PASSWORD } from './world.ts';
 
@@ -136,14 +137,14 @@ describe('many who ask for all and read nothing', () => {
   });
 
   /** Messages, each of so many octets, that every client asks for. */
-  const MESSAGES = 1000;
-  const OCTETS = 9000;
-  const CLIENTS = 30;
+  const MESSAGES = 500;
+  const OCTETS = 18_000;
+  const CLIENTS = 15;
   /** One gets half a megabyte ahead, and a second one that is on its way. */
   const EACH = 2 * 1024 * 1024;
 
-  test('1,000 whole messages each cost but what is on its way', async () => {
-    world = await ImapWorld.start({ store, settings: { maxSessionsPerAccount: CLIENTS + 1 } });
+  test('all messages each cost but what is on its way', async () => {
+    world = await ImapWorld.start({ store, plaintextFrom: '127.0.0.1' });
     const account = await store.account(ALICE as AccountId);
     const inbox = await account.mailbox('INBOX');
     if (!inbox) throw new Error('no INBOX');
@@ -155,7 +156,12 @@ describe('many who ask for all and read nothing', () => {
         Array.from({ length: 100 }, (_, i) => ({ raw: raw(at + i), flags: [], internalDate: 0 })),
       );
     const clients: Client[] = [];
-    for (let at = 0; at < CLIENTS; at++) clients.push(await world.login('INBOX'));
+    for (let at = 0; at < CLIENTS; at++) {
+      const client = await world.client('plain');
+      await client.ok(`LOGIN ${ALICE} "${PASSWORD}"`);
+      await client.ok('SELECT INBOX');
+      clients.push(client);
+    }
     const held = (): number => {
       collect();
       const { heapUsed, arrayBuffers, external } = process.memoryUsage();
@@ -166,17 +172,14 @@ describe('many who ask for all and read nothing', () => {
       socket.removeAllListeners('data');
       socket.pause();
       // All that there is, several times over.
-      socket.write('a FETCH 1:* BODY.PEEK[]\r\nb FETCH 1:* (UID BODY.PEEK[])\r\nc FETCH 1:* BODY.PEEK[]\r\n');
+      socket.write('a FETCH 1:* BODY.PEEK[]\r\nc FETCH 1:* (UID BODY.PEEK[])\r\n');
     }
-    // Until nothing moves any more.
-    for (let last = -1; last !== written(clients); ) {
-      last = written(clients);
-      await new Promise((resolve) => setTimeout(resolve, 200));
-    }
+    // Long enough for all that is read ahead.
+    await new Promise((resolve) => setTimeout(resolve, 1500));
     expect(held() - before).toBeLessThan(CLIENTS * EACH);
     // Others are served as ever, and one that begins to read gets all.
     const other = await world.login('INBOX');
-    expect(await other.ok('FETCH 1000 RFC822.SIZE')).toHaveLength(1);
+    expect(await other.ok('FETCH 500 RFC822.SIZE')).toHaveLength(1);
     const [first] = clients;
     if (!first) throw new Error('no client');
     let octets = 0;
@@ -189,16 +192,12 @@ describe('many who ask for all and read nothing', () => {
       });
       first.socket.resume();
     });
-    expect(octets).toBeGreaterThan(3 * MESSAGES * OCTETS * 0.99);
+    expect(octets).toBeGreaterThan(2 * MESSAGES * OCTETS * 0.99);
     // Those that go without having read anything leave nothing behind.
     for (const { socket } of clients) socket.destroy();
     await other.ok('LOGOUT');
     while (world.server.sessions > 0) await new Promise((resolve) => setTimeout(resolve, 10));
-  }, 30_000);
-
-  function written(clients: readonly Client[]): number {
-    return clients.reduce((sum, { socket }) => sum + socket.bytesRead, 0);
-  }
+  }, 60_000);
 });
 
 describe('lines and literals at their limits', () => {
@@ -397,6 +396,25 @@ describe('COMPRESS, however the other side cuts its blocks (RFC 4978)', () => {
     await wire.until('q OK');
   });
 
+  test('numbers in commands of the same block mean what the client knows: no EXPUNGE before them (5.5)', async () => {
+    const box = await world.fill('Ahead', new Array(3).fill('Subject: x\n\ny\n'));
+    const client = await world.login('Ahead');
+    await client.ok('COMPRESS DEFLATE');
+    const wire = new Wire(client.socket, Z_SYNC_FLUSH, {});
+    await (await world.account()).expunge(box, [1] as unknown as Uid[]);
+    await wire.send(
+      'a NOOP\r\nb FETCH 3 UID\r\nc STORE 2 +FLAGS.SILENT (\\Deleted)\r\nd NOOP\r\n',
+      'at once',
+    );
+    const told = await wire.until('d OK');
+    expect(told.split('\r\n').filter((line) => line.startsWith('*'))).toEqual([
+      '* 3 FETCH (UID 3)',
+      '* 1 EXPUNGE',
+    ]);
+    await wire.send('e UID SEARCH DELETED\r\n', 'at once');
+    expect(await wire.until('e OK')).toContain('* SEARCH 2\r\n');
+  });
+
   /** The client's side: each octet that it compresses goes alone, and each that comes is inflated alone. */
   class Wire {
     readonly #socket: Socket;
@@ -422,12 +440,12 @@ describe('COMPRESS, however the other side cuts its blocks (RFC 4978)', () => {
       });
     }
 
-    async send(text: string): Promise<void> {
+    async send(text: string, how: 'alone' | 'at once' = 'alone'): Promise<void> {
       this.#deflate.write(text);
       await new Promise<void>((resolve) => this.#deflate.flush(this.#flush, resolve));
       const octets = Buffer.concat(this.#ready.splice(0));
-      for (const octet of octets) {
-        if (!this.#socket.write(Buffer.of(octet))) await once(this.#socket, 'drain');
+      for (const part of how === 'alone' ? [...octets].map((octet) => Buffer.of(octet)) : [octets]) {
+        if (!this.#socket.write(part)) await once(this.#socket, 'drain');
         await new Promise((resolve) => setImmediate(resolve));
       }
     }
