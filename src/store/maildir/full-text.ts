@@ -234,8 +234,12 @@ function wordsWith(page: Buffer, needle: Buffer, into: string[]): void {
 
 /** The same where accents are ignored: `needle` has none. */
 function wordsLike(page: Buffer, needle: string, into: string[]): void {
-  for (const word of page.toString().split('\n'))
-    if (word !== '' && `\n${withoutAccents(word)}\n`.includes(needle)) into.push(word);
+  const text = page.toString();
+  const bare = withoutAccents(text);
+  if (!bare.includes(needle)) return;
+  const words = text.split('\n');
+  for (const [at, word] of bare.split('\n').entries())
+    if (word !== '' && `\n${word}\n`.includes(needle)) into.push(words[at] ?? '');
 }
 
 /** Words stand between line ends. */
