@@ -6,6 +6,7 @@ import {
   changedAcl,
   formatRights,
   identifiersOf,
+  MAX_ACL_ENTRIES,
   OWNERS_OWN,
   parseRights,
   plainRights,
@@ -63,6 +64,15 @@ describe('a list', () => {
     expect([...changedAcl(after, 'Chris', change('remove', RIGHTS)).keys()]).toEqual(['Fred']);
     expect([...changedAcl(after, 'Fred', change('set', '')).keys()]).toEqual(['Chris']);
     expect(changedAcl(after, 'nobody', change('remove', 'l'))).toEqual(after);
+  });
+
+  test('so many entries, and no more; those that are there can be changed', () => {
+    const full: Acl = new Map(Array.from({ length: MAX_ACL_ENTRIES }, (_, at) => [`u${at}`, rights('l')]));
+    expect(() => changedAcl(full, 'more', change('set', 'l'))).toThrow('full');
+    expect(changedAcl(full, 'more', change('remove', 'l'))).toEqual(full);
+    expect(changedAcl(full, 'u7', change('add', 'r')).get('u7')).toEqual(rights('lr'));
+    const room = changedAcl(full, 'u8', change('set', ''));
+    expect(changedAcl(room, 'more', change('add', 'l')).size).toBe(MAX_ACL_ENTRIES);
   });
 
   test('all that is granted, without what is taken away (RFC 4314 2)', () => {

@@ -4,7 +4,6 @@ import {
   type Acl,
   type AclChange,
   formatRights,
-  MAX_ACL_ENTRIES,
   MAX_IDENTIFIER,
   parseRights,
   rightsOf,
@@ -100,17 +99,6 @@ export function sharingContract(store: () => MailStore): void {
     expect(await refused(set(account, id, `${'é'.repeat(MAX_IDENTIFIER / 2)}x`, 'l'))).toBe('limit');
     expect(told(await account.acl(id))).toEqual({ ['é'.repeat(MAX_IDENTIFIER / 2)]: 'l' });
   });
-
-  test('so many entries, and no more; those that are there can be changed', async () => {
-    const account = await fresh();
-    const { id } = await account.create('Work');
-    for (let at = 0; at < MAX_ACL_ENTRIES; at++) await set(account, id, `u${at}`, 'l');
-    expect(await refused(set(account, id, 'more', 'l'))).toBe('limit');
-    await set(account, id, 'u7', 'r', 'add');
-    await set(account, id, 'u8', '');
-    await set(account, id, 'more', 'l');
-    expect((await account.acl(id)).size).toBe(MAX_ACL_ENTRIES);
-  }, 60_000);
 
   test('a new mailbox has the list of the one above it, as it is then', async () => {
     const account = await fresh();
