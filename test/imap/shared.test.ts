@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { AccountId } from '../../src/directory/directory.ts';
-import type { MailStore } from '../../src/store/store.ts';
+import { type MailStore, StoreError } from '../../src/store/store.ts';
 import { maildirStore, temporaryDirectory } from '../store/surroundings.ts';
 import { play } from './dialogue.ts';
 import { MemoryMail } from './memory-mail.ts';
@@ -460,6 +460,24 @@ describe.each(['memory', 'Maildir'] as const)('in %s', (kind) => {
     expect(await bob.tagged('FETCH 1 (BODY[])')).toMatch(/^(NO|OK)/);
     expect(await bob.ok('LIST "" "Other Users/*"')).toEqual([]);
     expect(await bob.tagged(`SELECT "${THEIRS}/box"`)).toMatch(/^NO \[NONEXISTENT\]/);
+  });
+});
+
+describe('when no more readers are kept', () => {
+  beforeEach(() => begin('memory'));
+  afterEach(() => tidy());
+
+  test('mail is read and put there all the same', async () => {
+    await share('lrswi');
+    (await store.account(ALICE as AccountId)).setSeenBy = async () => {
+      throw new StoreError('limit', 'too many readers');
+    };
+    expect(await append(bob, `${THEIRS}/box`, '\\Seen \\Answered')).toMatch(/^OK \[APPENDUID/);
+    await bob.ok(`SELECT "${THEIRS}/box"`);
+    expect(await bob.ok('FETCH 3 (BODY[TEXT] FLAGS)')).toEqual([
+      '3 FETCH (BODY[TEXT] {7}\r\nWorld\r\n FLAGS (\\Answered))',
+    ]);
+    expect(await bob.tagged('STORE 3 +FLAGS (\\Seen)')).toMatch(/^NO \[LIMIT\]/);
   });
 });
 

@@ -3,6 +3,7 @@ import { ConnectionLost } from '../../net/errors.ts';
 import {
   type Message,
   type ModSeq,
+  StoreError,
   SUMMARY_PARTS,
   type Summary,
   type SummaryPart,
@@ -411,8 +412,11 @@ class Printer {
     const change = { mode: 'add', flags: ['\\Seen'] } as const;
     const result = await store.setFlags(selected.id, unseen, change).catch((error: unknown) => {
       selected.changesNothing();
+      // The right has just gone, or no more readers' flags are kept: the message is read all the same (RFC 4314 4).
+      if (error instanceof StoreError && ['no-permission', 'limit'].includes(error.kind)) return null;
       throw error;
     });
+    if (!result) return messages;
     selected.changedHere(result.messages, 'told', result.unchanged);
     const changed = new Map(result.messages.map((message) => [message.uid, message]));
     for (const uid of changed.keys()) newlySeen.add(uid);

@@ -6,32 +6,33 @@ import type { Part } from '../../message/structure.ts';
 import type { ThreadAlgorithm } from '../../message/threads.ts';
 import { type Acl, type AclChange, type Rights, rightsOf } from '../../store/acl.ts';
 import type { AnnotationChange, Annotations } from '../../store/annotations.ts';
-import type {
-  AccountStore,
-  Appended,
-  Change,
-  Columns,
-  Flag,
-  FlagChange,
-  FlagResult,
-  KeptUidls,
-  Mailbox,
-  MailboxId,
-  Message,
-  ModSeq,
-  NewMessage,
-  Opened,
-  Quota,
-  Replaced,
-  SearchCriteria,
-  SpecialUse,
-  Summary,
-  SummaryPart,
-  ThreadId,
-  Uid,
-  UidPair,
-  UidRange,
-  UidThreads,
+import {
+  type AccountStore,
+  type Appended,
+  type Change,
+  type Columns,
+  type Flag,
+  type FlagChange,
+  type FlagResult,
+  type KeptUidls,
+  type Mailbox,
+  type MailboxId,
+  type Message,
+  type ModSeq,
+  type NewMessage,
+  type Opened,
+  type Quota,
+  type Replaced,
+  type SearchCriteria,
+  type SpecialUse,
+  StoreError,
+  type Summary,
+  type SummaryPart,
+  type ThreadId,
+  type Uid,
+  type UidPair,
+  type UidRange,
+  type UidThreads,
 } from '../../store/store.ts';
 import { ImapNo } from '../errors.ts';
 import type { Lent } from './accounts.ts';
@@ -186,10 +187,16 @@ export class GuardedAccount implements AccountStore {
     if (this.#guard.isOwner) return stored;
     const seen = stored.filter((_, at) => rights.has('s') && messages[at]?.flags.some(isSeen));
     if (seen.length === 0) return this.#guard.shown(id, stored);
-    const uids = seen.map(({ uid }) => uid);
-    const result = await this.#store.setSeenBy(id, this.#reader, uids, 'yes');
+    const now = new Map<Uid, Message>();
+    try {
+      const uids = seen.map(({ uid }) => uid);
+      const result = await this.#store.setSeenBy(id, this.#reader, uids, 'yes');
+      for (const message of result.messages) now.set(message.uid, message);
+    } catch (error) {
+      // The messages are there: a refusal would have them sent once more. They only look unread.
+      if (!(error instanceof StoreError)) throw error;
+    }
     this.#guard.forgetSeen(id);
-    const now = new Map(result.messages.map((message) => [message.uid, message]));
     return this.#guard.shown(
       id,
       stored.map((message) => now.get(message.uid) ?? message),
