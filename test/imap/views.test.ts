@@ -101,6 +101,20 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   }),
 ) as fc.Arbitrary<Step>;
 
+/** Leaves one session with a UID that it knows between two that it does not, of which the second one then goes. */
+const between: [number, Step][] = [
+  [0, { do: 'copy', at: 0, mode: 'FLAGS' }],
+  [0, { do: 'copy', at: 0, mode: 'FLAGS' }],
+  [2, { do: 'append' }],
+  [0, { do: 'append' }],
+  [2, { do: 'store', at: 16, mode: 'FLAGS' }],
+  [0, { do: 'append' }],
+  [0, { do: 'look' }],
+  [0, { do: 'look' }],
+  [0, { do: 'move', at: 13, mode: 'FLAGS' }],
+  [0, { do: 'append' }],
+];
+
 interface Party {
   readonly client: Client;
   readonly picture: Picture;
@@ -232,7 +246,7 @@ test.each([
             }
           },
         ),
-        { numRuns },
+        { numRuns, examples: [[between, false]] },
       );
       expect(world.lines.filter((line) => line.level === 'error')).toEqual([]);
     } finally {
