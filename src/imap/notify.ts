@@ -25,6 +25,8 @@ const MAX_OWN = 10_000;
 /** New messages in one mailbox, and in all, that are told apart from own ones. */
 const MAX_ADDED = 1000;
 const MAX_APART = 10_000;
+/** Mailboxes that are looked at in one go: some milliseconds. */
+const LEARNED = 500;
 /** Questions to the store that are on their way at a time. */
 const IN_ADVANCE = 32;
 
@@ -226,9 +228,11 @@ export class Notify implements News {
       this.#events = eventsByPath(groups, this.#subscribed);
       const mailboxes = await store.mailboxes();
       if (mailboxes.length > MAX_MAILBOXES) throw new ImapNo('These are too many mailboxes', OVERFLOW);
-      for (const { id, path, unseen } of mailboxes) {
+      for (const [at, { id, path, unseen }] of mailboxes.entries()) {
         this.#learn(id, path, unseen);
         await this.#checkAccess(id, path);
+        // All of them may take a tenth of a second.
+        if (at % LEARNED === LEARNED - 1) await new Promise((resolve) => setImmediate(resolve));
       }
     } catch (error) {
       this.stop();
