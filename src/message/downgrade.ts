@@ -54,8 +54,12 @@ const ENCAPSULATED = new Set([
 ]);
 const STRUCTURED = new Set(['content-type', 'content-disposition']);
 
-/** All headers of a message together, octets; who has more has something else in mind. */
-const MAX_HEADERS = 256 * 1024;
+/** All headers of a message that have to be written anew, octets; who has more has something else in mind. */
+const MAX_HEADERS = 48 * 1024;
+/** Addresses of one field, words of a trace, that are taken apart; with more the field is text. */
+const MAX_EACH = 200;
+/** Whoever has written for so long (ms) lets others have their turn. */
+const TURN = 5;
 /** Of a parameter's value in one piece (RFC 2231 3), so that no line is too long. */
 const MAX_PIECE = 600;
 
@@ -68,11 +72,11 @@ export async function downgraded(raw: RawMessage, root: Part): Promise<RawMessag
   let at = 0;
   let octets = 0;
   for (const span of headersOf(root)) {
-    octets += span.end - span.start;
-    if (octets > MAX_HEADERS) return undefined;
     const header = await bytesOf(raw, span);
     if (isAsciiBytes(header)) continue;
-    pieces.push(...slice(raw.pieces, { start: at, end: span.start }), downgradedHeader(header));
+    octets += header.length;
+    if (octets > MAX_HEADERS) return undefined;
+    pieces.push(...slice(raw.pieces, { start: at, end: span.start }), await downgradedHeader(header));
     at = span.end;
   }
   if (pieces.length === 0) return raw;
@@ -80,11 +84,16 @@ export async function downgraded(raw: RawMessage, root: Part): Promise<RawMessag
 }
 
 /** A header block, of a message or of a part of it, in ASCII. */
-export function downgradedHeader(bytes: Uint8Array): Uint8Array {
+export async function downgradedHeader(bytes: Uint8Array): Promise<Uint8Array> {
   const header = byteString(bytes);
   let out = '';
   let at = 0;
+  let since = performance.now();
   for (const field of fields(header)) {
+    if (performance.now() - since > TURN) {
+      await new Promise((resolve) => setImmediate(resolve));
+      since = performance.now();
+    }
     const text = header.slice(field.start, field.end);
     out += isAscii(text) ? text : downgradedField(field, text);
     at = field.end;
@@ -100,8 +109,9 @@ function downgradedField(field: Field, text: string): string {
   const value = unfold(field.value);
   const made = (newName: string, newValue: string): string => `${newName}: ${newValue}\r\n`;
   if (ADDRESSES.has(name)) {
-    const list = parseAddressList(value).map((each) => (each.is === 'group' ? group(each) : mailbox(each)));
-    return made(written, list.length > 0 ? list.join(',\r\n ') : unstructured(value));
+    const list = value.split(/[,;]/, MAX_EACH + 1).length > MAX_EACH ? [] : parseAddressList(value);
+    const addresses = list.map((each) => (each.is === 'group' ? group(each) : mailbox(each)));
+    return made(written, addresses.length > 0 ? addresses.join(',\r\n ') : unstructured(value));
   }
   if (ENCAPSULATED.has(name) && !isAscii(withoutComments(value)))
     return made(`Downgraded-${written}`, encodeWords(decodeLenient(value)));
@@ -184,6 +194,7 @@ function received(value: string): string {
   const words = commentsAside(value).flatMap((part) =>
     part.startsWith('(') ? [commented(part)] : part.split(/[ \t]+/),
   );
+  if (words.length > MAX_EACH) return masked(value);
   const kept: string[] = [];
   for (let at = 0; at < words.length; at++) {
     const word = words[at] ?? '';
