@@ -57,7 +57,9 @@ const STRUCTURED = new Set(['content-type', 'content-disposition']);
 /** All headers of a message that have to be written anew, octets; who has more has something else in mind. */
 const MAX_HEADERS = 48 * 1024;
 /** Addresses of one field, words of a trace, that are taken apart; with more the field is text. */
-const MAX_EACH = 200;
+const MAX_EACH = 100;
+/** An address field that is longer is text. */
+const MAX_LIST = 16 * 1024;
 /** Whoever has written for so long (ms) lets others have their turn. */
 const TURN = 5;
 /** Of a parameter's value in one piece (RFC 2231 3), so that no line is too long. */
@@ -109,7 +111,8 @@ function downgradedField(field: Field, text: string): string {
   const value = unfold(field.value);
   const made = (newName: string, newValue: string): string => `${newName}: ${newValue}\r\n`;
   if (ADDRESSES.has(name)) {
-    const list = value.split(/[,;]/, MAX_EACH + 1).length > MAX_EACH ? [] : parseAddressList(value);
+    const tooMany = value.length > MAX_LIST || value.split(/[,;]/, MAX_EACH + 1).length > MAX_EACH;
+    const list = tooMany ? [] : parseAddressList(value);
     const addresses = list.map((each) => (each.is === 'group' ? group(each) : mailbox(each)));
     return made(written, addresses.length > 0 ? addresses.join(',\r\n ') : unstructured(value));
   }
