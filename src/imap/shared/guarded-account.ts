@@ -328,7 +328,6 @@ export class GuardedAccount implements AccountStore {
       seen,
       result ? undefined : change.unchangedSince,
     );
-    this.#guard.forgetSeen(id);
     return this.#shownResult(id, result ? inSteps(result, last) : last);
   }
 
@@ -487,7 +486,9 @@ export class GuardedAccount implements AccountStore {
     return inSteps(first, await this.#store.setFlags(id, left, { mode: 'add', flags }));
   }
 
+  /** What they have seen is asked for anew: what another session has changed before may not be announced yet. */
   async #shownResult(id: MailboxId, result: FlagResult): Promise<FlagResult> {
+    this.#guard.forgetSeen(id);
     return { ...result, messages: await this.#guard.shown(id, result.messages) };
   }
 
