@@ -1,4 +1,4 @@
-import type { Mailbox } from '../store/store.ts';
+import type { Mailbox, MailboxId } from '../store/store.ts';
 import { SEPARATOR } from './list-pattern.ts';
 import type { Parser } from './parser.ts';
 import type { UserView } from './shared/view.ts';
@@ -38,10 +38,26 @@ export async function mailboxesOf(
   );
   const tests = filters.map((filter) => mailboxTest(filter, subscribed));
   const mailboxes = await store.mailboxes();
-  return mailboxes.filter(
+  const meant = mailboxes.filter(
     ({ id, selectable, path }) =>
       selectable && tests.some((matches) => matches(path, store.isOwn(id) ? 'own' : 'shared')),
   );
+  return [...meant, ...(await unlisted(store, filters, new Set(mailboxes.map(({ path }) => path))))];
+}
+
+/** Of what others share, a mailbox that is named needs not be listed (RFC 7377 2.2). */
+async function unlisted(
+  store: UserView,
+  filters: readonly MailboxFilter[],
+  listed: ReadonlySet<string>,
+): Promise<readonly Mailbox[]> {
+  const found = new Map<MailboxId, Mailbox>();
+  for (const filter of filters)
+    for (const path of filter.of === 'mailboxes' ? filter.paths : []) {
+      const mailbox = listed.has(path) ? undefined : await store.mailbox(path, 'known');
+      if (mailbox?.selectable && !store.isOwn(mailbox.id)) found.set(mailbox.id, mailbox);
+    }
+  return [...found.values()];
 }
 
 /** Whether it is the user's, or somebody shares it with them (RFC 2342). */

@@ -288,6 +288,36 @@ describe.each(['memory', 'Maildir'] as const)('in %s', (kind) => {
     await expect.poll(() => again.ok('NOOP')).toContain('2 FETCH (FLAGS ())');
   });
 
+  test('what was missed is told by MODSEQ, \\Seen too (RFC 7162 3.2.5)', async () => {
+    await share('lrswite');
+    await bob.ok('ENABLE QRESYNC');
+    const { untagged } = await bob.ask(`SELECT "${THEIRS}/box"`);
+    const numberIn = (code: string): string =>
+      new RegExp(`\\[${code} (\\d+)\\]`).exec(untagged.join())?.[1] ?? '';
+    const [validity, modSeq] = [numberIn('UIDVALIDITY'), numberIn('HIGHESTMODSEQ')];
+    const again = await world.login(undefined, BOB);
+    await again.ok(`SELECT "${THEIRS}/box"`);
+    await again.ok('STORE 1 +FLAGS (\\Seen)');
+    await again.ok('EXPUNGE');
+    await expect.poll(() => bob.ok('NOOP')).toContain('VANISHED 2');
+    const since = await bob.ok(`SELECT "${THEIRS}/box" (QRESYNC (${validity} ${modSeq}))`);
+    expect(since).toContain('VANISHED (EARLIER) 2');
+    expect(since.join('\n')).toMatch(/1 FETCH \(UID 1 FLAGS \(\\Seen \\Flagged\) MODSEQ \(\d+\)\)/);
+    expect((await alice.ok('EXAMINE box')).join()).toContain('1 EXISTS');
+    expect(await alice.ok('FETCH 1 (FLAGS)')).toEqual(['1 FETCH (FLAGS (\\Flagged \\Recent))']);
+  });
+
+  test('SELECT and MYRIGHTS may come together (RFC 4314 5.1.1)', async () => {
+    await share('lrwis');
+    bob.send(`A142 SELECT "${THEIRS}/box"\r\nA143 MYRIGHTS "${THEIRS}/box"\r\n`);
+    expect((await bob.answer('A142')).tagged).toMatch(/^OK \[READ-WRITE\]/);
+    expect(await bob.answer('A143')).toMatchObject({ untagged: [`MYRIGHTS "${THEIRS}/box" lrswi`] });
+    alice.send(`x SETACL box bob lr\r\ny SETACL box bob +s\r\nz GETACL box\r\n`);
+    await alice.answer('x');
+    await alice.answer('y');
+    expect((await alice.answer('z')).untagged.join()).toContain(`${BOB} lrs`);
+  });
+
   test('messages go from account to account, with flags and dates, and none is lost', async () => {
     await share('lrswite');
     await alice.ok('CREATE drop');
@@ -420,6 +450,13 @@ describe.each(['memory', 'Maildir'] as const)('in %s', (kind) => {
     expect(await places('subtree "Other Users"')).toEqual([`"${THEIRS}/box"`]);
     expect(await places(`mailboxes ("${THEIRS}/box" "${THEIRS}/closed" "${THEIRS}/none")`)).toEqual([
       `"${THEIRS}/box"`,
+    ]);
+    // Whose name is given needs not be listed.
+    await share('r', 'hidden');
+    expect(await places('subtree "Other Users"')).toEqual([`"${THEIRS}/box"`]);
+    expect(await places(`mailboxes ("${THEIRS}/hidden" "${THEIRS}/closed" "${THEIRS}/none" INBOX)`)).toEqual([
+      'INBOX',
+      `"${THEIRS}/hidden"`,
     ]);
     await bob.ok(`SUBSCRIBE "${THEIRS}/box"`);
     expect(await places('subscribed')).toContain(`"${THEIRS}/box"`);
