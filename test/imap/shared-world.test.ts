@@ -88,7 +88,7 @@ test('copies while flags change: files get other names, and no copy fails', asyn
   expect(before.status).toBe('OK');
   await bob.ok('SELECT "Other Users/carol@example.org/box"');
   const copying = bob.ok('COPY 1:10 copies');
-  for (let i = 0; i < 10; i++) await carol.ok(`STORE 1:10 ${i % 2 ? '-' : '+'}FLAGS.SILENT (\\Flagged)`);
+  for (let i = 0; i < 30; i++) await carol.ok(`STORE 1:10 ${i % 2 ? '-' : '+'}FLAGS.SILENT (\\Flagged)`);
   expect((await copying).text).toMatch(/^\[COPYUID \d+ 1:10 1:10\]/);
   expect(text((await bob.ok('STATUS copies (MESSAGES)')).untagged)).toContain('(MESSAGES 10)');
   carol.close();

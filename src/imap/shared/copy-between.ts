@@ -1,3 +1,4 @@
+import { type RawMessage, rawMessage } from '../../mail/raw-message.ts';
 import {
   type AccountStore,
   type MailboxId,
@@ -18,8 +19,8 @@ const LOT = 1000;
 const LOT_BYTES = 32 * 1024 * 1024;
 /** Messages that are looked for at the same time. */
 const AT_ONCE = 16;
-/** A file may get another name between being found and being read; not again and again. */
-const ATTEMPTS = 5;
+/** The store reads files by itself, by the names they have; where one has just got another, we read them all. */
+const ATTEMPTS = 3;
 
 export interface Source {
   readonly store: AccountStore;
@@ -80,7 +81,7 @@ function* lots(messages: readonly Message[]): Generator<readonly Message[]> {
 
 async function copyLot(source: Source, lot: readonly Message[], target: Target): Promise<UidPair[]> {
   for (let attempt = 1; ; attempt++) {
-    const found = await read(source, lot);
+    const found = await read(source, lot, attempt === 1 ? 'on disk' : 'in memory');
     if (found.length === 0) return [];
     try {
       const stored = await target.store.appendAll(
@@ -101,13 +102,16 @@ async function copyLot(source: Source, lot: readonly Message[], target: Target):
 async function read(
   { store, id }: Source,
   lot: readonly Message[],
+  where: 'on disk' | 'in memory',
 ): Promise<readonly { readonly from: Uid; readonly message: NewMessage }[]> {
   const found: { readonly from: Uid; readonly message: NewMessage }[] = [];
   for (let at = 0; at < lot.length; at += AT_ONCE) {
     const some = await Promise.all(
       lot.slice(at, at + AT_ONCE).map(async ({ uid, flags, internalDate }) => {
         try {
-          return { from: uid, message: { raw: await store.raw(id, uid), flags, internalDate } };
+          const stored = await store.raw(id, uid);
+          const raw = where === 'on disk' ? stored : await inMemory(stored);
+          return { from: uid, message: { raw, flags, internalDate } };
         } catch (error) {
           if (error instanceof StoreError && error.kind === 'expunged') return null;
           throw error;
@@ -117,4 +121,11 @@ async function read(
     for (const one of some) if (one) found.push(one);
   }
   return found;
+}
+
+/** Once it is open it can be read to its end, whatever its name is then. */
+async function inMemory(stored: RawMessage): Promise<RawMessage> {
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of stored.read()) chunks.push(chunk);
+  return rawMessage(chunks);
 }
