@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { play } from './dialogue.ts';
 import { ALICE, BOB, type Client, ImapWorld } from './world.ts';
@@ -139,6 +140,33 @@ test('identifiers are prepared; what is none is BAD (RFC 4314 3)', async () => {
   expect(await client.tagged(`SETACL INBOX ${'x'.repeat(400)}@example.org lr`)).toMatch(/^NO/);
   expect(await client.tagged('SETACL INBOX bob')).toMatch(/^BAD/);
   expect(await client.tagged('SETACL nowhere bob lr')).toMatch(/^NO \[NONEXISTENT\]/);
+});
+
+test('whatever stands for an identifier or rights is OK, NO or BAD, and told as it is kept', async () => {
+  const other = await world.login();
+  const octets = fc.oneof(
+    fc.uint8Array({ maxLength: 30 }).map((bytes) => Buffer.from(bytes)),
+    fc.string({ unit: 'grapheme', maxLength: 20 }).map((text) => Buffer.from(`${text}@example.org`)),
+    fc
+      .constantFrom('anyone', '-anyone', 'owner', '-owner', 'OWNER', '"', '-', '--bob')
+      .map((text) => Buffer.from(text)),
+  );
+  const rights = fc.string({ unit: fc.constantFrom(...'lrswipkxteacd+-Qn0'), maxLength: 6 });
+  await fc.assert(
+    fc.asyncProperty(octets, rights, async (who, what) => {
+      const argument = Buffer.concat([Buffer.from(`{${who.length}+}\r\n`), who]);
+      const command = Buffer.concat([Buffer.from('SETACL INBOX '), argument, Buffer.from(` "${what}"`)]);
+      const answer = await client.tagged(command);
+      expect(answer).toMatch(/^(OK|NO \[(CANNOT|LIMIT)\]|BAD)/);
+      if (/[Qn0]|.[+-]/.test(what)) expect(answer).toMatch(/^BAD/);
+      const [acl = ''] = await other.ok('GETACL INBOX');
+      expect(acl).toMatch(/^ACL INBOX( (\S+|"[^"]*"|\{\d+\}\r\n[\s\S]*?) [lrswipkxteacd]+)*$/);
+      const gone = await client.tagged(Buffer.concat([Buffer.from('DELETEACL INBOX '), argument]));
+      expect(gone).toMatch(answer.startsWith('BAD') ? /^(OK|NO|BAD)/ : new RegExp(`^${answer.slice(0, 2)}`));
+    }),
+    { numRuns: 150 },
+  );
+  expect(world.lines.filter((line) => line.level === 'error')).toEqual([]);
 });
 
 test('a new mailbox has the list of the one above it, a deleted one none (RFC 4314 4)', async () => {
