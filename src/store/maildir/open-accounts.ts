@@ -74,6 +74,8 @@ interface Open {
   warnings?: QuotaWarnings;
   /** Something long is under way, after which others get at the account. Never rejects. */
   gate?: Promise<unknown>;
+  /** Its index is not in its place any more. */
+  isLost?: true;
   /** Why it could not be opened. */
   failure?: { readonly reason: unknown };
 }
@@ -294,6 +296,10 @@ export class OpenAccounts {
     const known = this.#open.get(id);
     const now = this.#options.clock.now().getTime();
     this.#usedAt = now;
+    if (known?.isLost && known.gate === undefined) {
+      this.#leave(known);
+      return this.#get(id);
+    }
     if (known) {
       if (known.gate !== undefined) throw new NotNow(known.gate.then(() => reachable(known)));
       known.lastUsed = now;
@@ -748,13 +754,17 @@ export class OpenAccounts {
 
   /** What is written into a file that was deleted or replaced goes nowhere: the next use makes the index again. */
   #leaveLostIndexes(): void {
-    for (const open of this.#open.values()) if (!open.account.index.isInPlace()) void this.#leave(open);
+    for (const open of this.#open.values()) {
+      if (open.isLost || open.account.index.isInPlace()) continue;
+      // Under steady load somebody has it for himself most of the time: the next who may use it leaves it.
+      open.isLost = true;
+      void this.whenFree(open.account.id, () => this.#leave(open));
+    }
   }
 
   /** Who is in the middle of something begins anew (`inTurns`). */
-  async #leave(open: Open): Promise<void> {
+  #leave(open: Open): void {
     const { account } = open;
-    while (open.gate !== undefined) await open.gate;
     if (this.#open.get(account.id) !== open) return;
     account.log.error({}, 'mail index deleted or replaced while in use: it is made again from the Maildir');
     this.#open.delete(account.id);
