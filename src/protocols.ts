@@ -70,9 +70,12 @@ export interface ProtocolsDeps {
 
 const SMTP_REFUSAL = '421 4.7.0 Too many connections, try again later\r\n';
 
+/** As RFC 4422 names them. */
+const SASL_SERVICES = { imap: 'imap', pop3: 'pop', submission: 'smtp' } as const;
+
 export function createProtocols(config: Config, deps: ProtocolsDeps): Protocols {
   const { hostname, directory, queue, store, quota, tls, userTls, clock, log } = deps;
-  const { allowPlaintextFrom, cramMd5 } = config.auth;
+  const { allowPlaintextFrom, cramMd5, announcePlus } = config.auth;
   const sasl = createSasl({
     directory,
     log,
@@ -80,6 +83,7 @@ export function createProtocols(config: Config, deps: ProtocolsDeps): Protocols 
     hostname,
     guard: deps.loginGuard,
     cramMd5,
+    announcePlus: announcePlus.map((protocol) => SASL_SERVICES[protocol]),
     allHaveScram: () => directory.allHaveScram(),
     oauth: createOAuth(config.auth.oauth, { clock, log }),
     certificateAccount: config.auth.clientCertificates.account,

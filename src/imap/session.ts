@@ -191,7 +191,7 @@ export class Session implements ImapSession {
     if (!this.#store) {
       if (!this.connection.tls) words.push('STARTTLS');
       if (!this.plaintextAllowed) words.push('LOGINDISABLED');
-      for (const mechanism of this.world.sasl.mechanisms(this.plaintextAllowed, this.connection.tls))
+      for (const mechanism of this.world.sasl.mechanisms(this.plaintextAllowed, this.connection.tls, 'imap'))
         words.push(`AUTH=${mechanism.name}`);
     }
     const hidden = this.#hidden();

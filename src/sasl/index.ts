@@ -31,6 +31,8 @@ export interface SaslOptions {
    * offered and never try another, so its owner could not log in at all.
    */
   readonly allHaveScram?: () => boolean;
+  /** `auth.announcePlus`. */
+  readonly announcePlus?: readonly string[];
   /** Who vouches for tokens; without it OAUTHBEARER and XOAUTH2 are not there. */
   readonly oauth?: OAuth | null;
   /** `auth.clientCertificates.account`; EXTERNAL is there on connections with a certificate. */
@@ -39,7 +41,7 @@ export interface SaslOptions {
 
 /** The mechanisms of the house, strongest first. A new one is a file and a line here. */
 export function createSasl(options: SaslOptions): Sasl {
-  const { directory, clock, hostname, oauth } = options;
+  const { directory, clock, hostname, oauth, announcePlus = ['imap'] } = options;
   const log: AttemptLog = { log: options.log, clock, delay: new FailureDelay(clock), guard: options.guard };
   const announcesScram = (plaintextAllowed: boolean): boolean =>
     !plaintextAllowed || options.allHaveScram?.() !== false;
@@ -48,7 +50,8 @@ export function createSasl(options: SaslOptions): Sasl {
     hash: 'sha256',
     credentials: (from, name) => from.scramCredentials(name),
     // There is TLS, so passwords may come in clear.
-    announcesPlus: (tls) => tls?.exporter !== undefined && announcesScram(true),
+    announcesPlus: (tls, service) =>
+      tls?.exporter !== undefined && announcesScram(true) && announcePlus.includes(service),
   };
   // Its keys come from the password itself, kept for CRAM-MD5: the accounts that can do one can do the other.
   const sha1: ScramFamily = {
@@ -72,8 +75,10 @@ export function createSasl(options: SaslOptions): Sasl {
   const password = passwordAttempt(directory, log);
 
   return {
-    mechanisms(plaintextAllowed, tls) {
-      const list = usable(plaintextAllowed, tls);
+    mechanisms(plaintextAllowed, tls, service) {
+      const list = usable(plaintextAllowed, tls).filter(
+        ({ name }) => announcePlus.includes(service) || !name.endsWith('-PLUS'),
+      );
       return announcesScram(plaintextAllowed) ? list : list.filter((one) => !one.name.startsWith('SCRAM-'));
     },
     find(name, plaintextAllowed, tls) {

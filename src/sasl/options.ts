@@ -69,6 +69,7 @@ export const authOptions: z.ZodObject<{
   allowPlaintextFrom: z.ZodDefault<z.ZodArray<z.ZodType<string, string>>>;
   defaultDomain: z.ZodDefault<z.ZodNullable<z.ZodString>>;
   cramMd5: z.ZodDefault<z.ZodBoolean>;
+  announcePlus: z.ZodDefault<z.ZodArray<z.ZodEnum<{ imap: 'imap'; pop3: 'pop3'; submission: 'submission' }>>>;
   bans: z.ZodPrefault<z.ZodType<GuardSettings, object>>;
   oauth: z.ZodPrefault<z.ZodType<OAuthSettings, object>>;
   clientCertificates: z.ZodPrefault<z.ZodType<ClientCertificateSettings, object>>;
@@ -89,6 +90,13 @@ export const authOptions: z.ZodObject<{
     .describe(
       'Offer CRAM-MD5 and APOP to old clients. Both need the password itself: from then on it is kept, encrypted, ' +
         'for every password that is set.',
+    ),
+  announcePlus: z
+    .array(z.enum(['imap', 'pop3', 'submission']))
+    .default(['imap'])
+    .describe(
+      'Protocols (imap, pop3, submission) whose clients are told of SCRAM with channel binding (-PLUS), which all take. ' +
+        'mutt and neomutt as Debian 12 has them cannot do it, choose it all the same, and only over IMAP try another.',
     ),
   bans: bansOptions.prefault({}),
   oauth: oauthOptions.prefault({}),

@@ -50,8 +50,8 @@ export interface SaslMechanism {
 
 /** All mechanisms of the house, for every protocol at once. */
 export interface Sasl {
-  /** Those to announce on a connection; plaintext ones only where `plaintextAllowed`. */
-  mechanisms(plaintextAllowed: boolean, tls: TlsState | null): readonly SaslMechanism[];
+  /** Those to announce on a connection of this service (`SaslContext`); plaintext ones only where `plaintextAllowed`. */
+  mechanisms(plaintextAllowed: boolean, tls: TlsState | null, service: string): readonly SaslMechanism[];
   find(name: string, plaintextAllowed: boolean, tls: TlsState | null): SaslMechanism | undefined;
   /** LOGIN, USER/PASS: same checks, delays and log lines as PLAIN. */
   login(login: string, password: string, context: SaslContext): Promise<SaslStep>;

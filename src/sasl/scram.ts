@@ -19,7 +19,7 @@ export interface ScramFamily {
   readonly hash: ScramHash;
   credentials(directory: Directory, login: string): Promise<ScramCredentials>;
   /** Whether -PLUS is in the list that clients on such a connection get. */
-  announcesPlus(tls: TlsState | null): boolean;
+  announcesPlus(tls: TlsState | null, service: string): boolean;
 }
 
 interface Variant extends ScramFamily {
@@ -117,9 +117,9 @@ function exchange(
  * RFC 5802 6: -PLUS needs the binding, and the other form none. `y` says that the client could bind channels and saw no
  * -PLUS: where we do announce it, somebody took it out of the list.
  */
-function flagFits(flag: string, variant: Variant, { tls }: SaslContext): boolean {
+function flagFits(flag: string, variant: Variant, { tls, service }: SaslContext): boolean {
   if (variant.bound) return flag === `p=${BINDING}`;
-  return flag === 'n' || (flag === 'y' && !variant.announcesPlus(tls));
+  return flag === 'n' || (flag === 'y' && !variant.announcesPlus(tls, service));
 }
 
 /** RFC 5802 7: gs2-header, then `n=` and `r=` in this order; `m=` before them is an extension that must be known. */

@@ -242,7 +242,9 @@ export class Session {
     const { settings, sasl } = this.#room;
     const tls = this.#client.tls !== null;
     const mechanisms = offersAuth(this.#room)
-      ? sasl.mechanisms(plaintextAllowed(this.#room, this.#client), this.#client.tls).map(({ name }) => name)
+      ? sasl
+          .mechanisms(plaintextAllowed(this.#room, this.#client), this.#client.tls, 'smtp')
+          .map(({ name }) => name)
       : [];
     return [
       'PIPELINING',

@@ -19,8 +19,8 @@ test('the settings have the names and defaults that tools rely on', () => {
 describe('what is announced', () => {
   test('passwords in clear only where they may go; CRAM-MD5 and APOP only where switched on', async () => {
     const { sasl, memory } = await world({});
-    expect(names(sasl.mechanisms(true, null))).toEqual(['SCRAM-SHA-256', 'PLAIN', 'LOGIN']);
-    expect(names(sasl.mechanisms(false, null))).toEqual(['SCRAM-SHA-256']);
+    expect(names(sasl.mechanisms(true, null, 'imap'))).toEqual(['SCRAM-SHA-256', 'PLAIN', 'LOGIN']);
+    expect(names(sasl.mechanisms(false, null, 'imap'))).toEqual(['SCRAM-SHA-256']);
     expect(sasl.find('plain', true, null)?.name).toBe('PLAIN');
     expect(sasl.find('PLAIN', false, null)).toBeUndefined();
     expect(sasl.find('CRAM-MD5', true, null)).toBeUndefined();
@@ -28,8 +28,8 @@ describe('what is announced', () => {
     await memory.close();
     const on = await world({}, { cramMd5: true });
     // Its digest can be guessed from by anybody who listens.
-    expect(names(on.sasl.mechanisms(false, null))).toEqual(['SCRAM-SHA-256', 'SCRAM-SHA-1']);
-    expect(names(on.sasl.mechanisms(true, null))).toEqual([
+    expect(names(on.sasl.mechanisms(false, null, 'imap'))).toEqual(['SCRAM-SHA-256', 'SCRAM-SHA-1']);
+    expect(names(on.sasl.mechanisms(true, null, 'imap'))).toEqual([
       'SCRAM-SHA-256',
       'SCRAM-SHA-1',
       'CRAM-MD5',
@@ -43,11 +43,11 @@ describe('what is announced', () => {
   test('SCRAM only while everybody can use it, or where there is nothing else', async () => {
     let all = false;
     const { sasl, memory } = await world({}, { allHaveScram: () => all });
-    expect(names(sasl.mechanisms(true, null))).toEqual(['PLAIN', 'LOGIN']);
-    expect(names(sasl.mechanisms(false, null))).toEqual(['SCRAM-SHA-256']);
+    expect(names(sasl.mechanisms(true, null, 'imap'))).toEqual(['PLAIN', 'LOGIN']);
+    expect(names(sasl.mechanisms(false, null, 'imap'))).toEqual(['SCRAM-SHA-256']);
     expect(sasl.find('SCRAM-SHA-256', true, null)).toBeDefined();
     all = true;
-    expect(names(sasl.mechanisms(true, null))).toContain('SCRAM-SHA-256');
+    expect(names(sasl.mechanisms(true, null, 'imap'))).toContain('SCRAM-SHA-256');
     await memory.close();
   });
 

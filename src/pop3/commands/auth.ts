@@ -47,7 +47,7 @@ export const auth: Command = {
 
 function mechanisms(session: Pop3Session): readonly string[] {
   return session.sasl
-    .mechanisms(session.plaintextAllowed, session.connection.tls)
+    .mechanisms(session.plaintextAllowed, session.connection.tls, 'pop')
     .map((mechanism) => mechanism.name);
 }
 
