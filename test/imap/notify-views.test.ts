@@ -84,7 +84,7 @@ class Passive {
           if (map === this.names) this.names.add(moved);
           else if (count !== undefined) this.counts.set(moved, count);
         }
-    if (attributes.includes('\\NonExistent')) {
+    if (/NonExistent|NoSelect/.test(attributes)) {
       this.names.delete(path);
       this.counts.delete(path);
     } else this.names.add(path);
