@@ -89,11 +89,8 @@ function accountOf(claims: Claims, name: string): string {
   if (typeof login !== 'string' || login === '' || login.length > MAX_LOGIN)
     throw new TokenRefused(`it has no ${name}`);
   // An address that anybody could enter at the provider is nobody's name (OpenID Connect Core 5.1, 5.7).
-  if (
-    name === 'email' &&
-    claims['email_verified'] !== undefined &&
-    String(claims['email_verified']) !== 'true'
-  )
+  const verified = claims['email_verified'];
+  if (name === 'email' && verified !== undefined && verified !== true && verified !== 'true')
     throw new TokenRefused('its email is not verified');
   return login;
 }

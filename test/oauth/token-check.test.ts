@@ -86,6 +86,11 @@ describe('signed JWTs', () => {
     ['without an account', { email: undefined }, 'it has no email'],
     ['with an account that is no text', { email: ['a@example.org'] }, 'it has no email'],
     ['with an address that nobody checked', { email_verified: false }, 'its email is not verified'],
+    [
+      'with an object for a verdict',
+      { email_verified: { toString: 1, valueOf: 1 } },
+      'its email is not verified',
+    ],
   ])('%s is refused', async (_what, change, why) => {
     publish(rs.jwk);
     expect(await refused(byKeys(), rs.token(claims(change)))).toBe(`invalid_token: ${why}`);
