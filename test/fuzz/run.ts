@@ -1,0 +1,43 @@
+import { dice, minimise, mutate } from './mutate.ts';
+import { corpusOf, type Target } from './targets.ts';
+
+/** An input that takes longer (ms) is as bad as one that fails: nothing that is parsed has so much work in it. */
+const MAX_MS = 1000;
+
+export interface Report {
+  readonly inputs: number;
+  /** What failed, and the shortest input that fails so. */
+  readonly found: { readonly error: string; readonly input: string; readonly seed: number } | null;
+}
+
+/** Runs inputs for so long (ms), or until one fails. Each has a seed of its own, `seed` and those that follow it. */
+export function fuzz(target: Target, options: { readonly seed: number; readonly ms: number }): Report {
+  const corpus = corpusOf(target.name);
+  const until = performance.now() + options.ms;
+  for (let inputs = 0; ; inputs++) {
+    if (inputs % 64 === 0 && performance.now() >= until) return { inputs, found: null };
+    const seed = options.seed + inputs;
+    const error = failure(target, mutate(corpus, target.tokens, dice(seed)), seed);
+    if (error === null) continue;
+    const kind = kindOf(error);
+    const same = (text: string): boolean => kindOf(failure(target, text, seed) ?? '') === kind;
+    const input = minimise(mutate(corpus, target.tokens, dice(seed)), same);
+    return { inputs, found: { error, input, seed } };
+  }
+}
+
+function failure(target: Target, input: string, seed: number): string | null {
+  const since = performance.now();
+  try {
+    target.run(input, dice(seed));
+  } catch (error) {
+    return error instanceof Error ? (error.stack ?? error.message) : String(error);
+  }
+  const took = performance.now() - since;
+  return took > MAX_MS ? `it took ${Math.round(took)} ms` : null;
+}
+
+/** Without numbers, which change with the input. */
+function kindOf(error: string): string {
+  return error.split('\n', 2).join('\n').replace(/\d+/g, '#');
+}
