@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { checkAccount } from '../../src/admin/store.ts';
 import type { Logger } from '../../src/lib/logger.ts';
+import { openSqlite } from '../../src/lib/sqlite.ts';
 import type { AccountStore, MailboxId, Uid } from '../../src/store/store.ts';
 import { dice } from './power-cut-rounds.ts';
 import { alice, all, bytesOf, maildirStore, message, silent, temporaryDirectory } from './surroundings.ts';
@@ -139,6 +140,38 @@ test(`used without a check, a damaged index loses no mail and heals when it is n
     remove();
   }
 }, 120_000);
+
+test.for([
+  ['a version that nobody knows', "UPDATE texts_config SET v = 0 WHERE k = 'version'"],
+  ['no version', 'DELETE FROM texts_config'],
+  ['no words', 'DELETE FROM texts_data'],
+  ['words of nonsense', 'UPDATE texts_data SET block = randomblob(30)'],
+  ['a table that is missing', 'DROP TABLE texts_idx'],
+])('a full text with %s is made anew', async ([, sql]) => {
+  const { path, remove } = temporaryDirectory();
+  try {
+    await populate(path);
+    const before = maildirStore(path);
+    const expected = await contents(await before.account(alice));
+    await before.close();
+    const db = openSqlite(join(path, 'mail/example.org/alice/index.sqlite'), { durability: 'normal' });
+    db.unsafeMode(true);
+    db.pragma('writable_schema = ON');
+    db.exec(sql ?? '');
+    db.close();
+    const store = maildirStore(path);
+    const report = await checkAccount(store, path, alice, 'repair');
+    expect(report?.findings.filter(({ state }) => state !== 'mended')).toEqual([]);
+    const account = await store.account(alice);
+    expect(await contents(account)).toEqual(expected);
+    const inbox = await account.mailbox('INBOX');
+    const found = inbox && (await account.search(inbox.id, { text: 'number', in: 'message' }));
+    expect(found?.length).toBeGreaterThan(0);
+    await store.close();
+  } finally {
+    remove();
+  }
+});
 
 async function use(account: AccountStore, mailbox: MailboxId): Promise<void> {
   for (const { id } of await account.mailboxes()) {

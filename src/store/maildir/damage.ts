@@ -1,5 +1,6 @@
-import { isCorruption, openSqlite } from '../../lib/sqlite.ts';
+import { openSqlite } from '../../lib/sqlite.ts';
 import { exists } from './disk.ts';
+import { isDamaged } from './index.ts';
 
 /**
  * What SQLite says about the file of an account's index; empty when it is sound, or not there. Reads all of it, which
@@ -16,7 +17,7 @@ export function damageOf(path: string): string[] {
       db.close();
     }
   } catch (error) {
-    if (isCorruption(error)) return [error instanceof Error ? error.message : String(error)];
+    if (isDamaged(error)) return [error instanceof Error ? error.message : String(error)];
     throw error;
   }
 }

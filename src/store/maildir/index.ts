@@ -408,12 +408,16 @@ function clearTheWay(path: string): void {
   for (const suffix of PARTS.slice(1)) unlinkIfThere(path + suffix);
 }
 
+/** What SQLite says without a code of its own, of a schema cut off in its creation and of a full text without sense. */
+const SAID_OF_DAMAGE =
+  /no such (table|column)|invalid fts5 file format|vtable constructor failed|error in fts5|fts5: (corrupt|checksum)/;
+
 /**
  * Also what an index cut off in the middle of its creation looks like, and rows that contradict each other: no
  * constraint is ever broken by what we write into a sound one.
  */
 export function isDamaged(error: unknown): boolean {
-  const missing = error instanceof Error && /no such (table|column)/.test(error.message);
+  const missing = error instanceof Error && SAID_OF_DAMAGE.test(error.message);
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
   const contradiction = code.startsWith('SQLITE_CONSTRAINT');
   return missing || contradiction || error instanceof StrangeIndex || isCorruption(error);
