@@ -3,6 +3,7 @@ import type { Part } from '../message/structure.ts';
 import { type AccountStore, type Columns, type Mailbox, StoreError, type Uid } from '../store/store.ts';
 import { parseUidlFormat, type UidlFormat } from '../store/uidl-format.ts';
 import { Pop3Error, Pop3SyntaxError } from './errors.ts';
+import { ReadAhead } from './read-ahead.ts';
 import { uidlFormatOf } from './uidl.ts';
 
 /**
@@ -20,10 +21,6 @@ export interface Entry {
 /** Messages expunged or flagged by one call of the store. */
 const BATCH = 1000;
 
-/** What is read along with a message: so many that follow it, and so many octets. */
-const AHEAD = 32;
-const AHEAD_BYTES = 128 * 1024;
-
 export class Maildrop {
   readonly #store: AccountStore;
   readonly #inbox: Mailbox;
@@ -38,10 +35,7 @@ export class Maildrop {
   readonly #retrieved: Uint8Array;
   #count: number;
   #octets = 0;
-  /** The number of the message that was read last. */
-  #last = 0;
-  /** Messages that were read along, by UID. */
-  readonly #ahead = new Map<Uid, Uint8Array>();
+  readonly #ahead: ReadAhead;
 
   private constructor(store: AccountStore, inbox: Mailbox, uidls: Uidls, columns: Columns) {
     this.#store = store;
@@ -55,6 +49,10 @@ export class Maildrop {
     this.#deleted = new Uint8Array(this.#count);
     this.#retrieved = new Uint8Array(this.#count);
     for (const size of this.#sizes) this.#octets += size;
+    this.#ahead = new ReadAhead(
+      (some) => store.contents(inbox.id, some),
+      (number) => (number <= this.#uids.length ? this.#at(number - 1) : undefined),
+    );
   }
 
   /** Looks at the disk first: programs such as procmail put mail into a Maildir without telling anybody. */
@@ -97,13 +95,8 @@ export class Maildrop {
     return this.#kept.get(entry.uid) ?? this.#uidl.expand({ uid: entry.uid, uidValidity });
   }
 
-  /** Clients fetch one message after the other: with the second, those that follow are read along. */
   async raw(entry: Entry): Promise<RawMessage> {
-    const follows = entry.number === this.#last + 1;
-    this.#last = entry.number;
-    if (follows && !this.#ahead.has(entry.uid)) await this.#readAhead(entry);
-    const bytes = this.#ahead.get(entry.uid);
-    this.#ahead.delete(entry.uid);
+    const bytes = await this.#ahead.take(entry);
     return bytes ? rawMessage([bytes]) : this.#store.raw(this.#inbox.id, entry.uid);
   }
 
@@ -160,21 +153,6 @@ export class Maildrop {
     const found =
       all.find((mailbox) => mailbox.specialUse === 'trash') ?? all.find(({ path }) => path === 'Trash');
     return found ?? this.#store.create('Trash', 'trash');
-  }
-
-  async #readAhead(first: Entry): Promise<void> {
-    this.#ahead.clear();
-    const uids: Uid[] = [];
-    let bytes = 0;
-    for (let index = first.number - 1; index < this.#uids.length && uids.length < AHEAD; index++) {
-      const { uid, size } = this.#at(index);
-      bytes += size;
-      if (bytes > AHEAD_BYTES) break;
-      if (this.#deleted[index] === 0) uids.push(uid);
-    }
-    if (uids.length < 2) return;
-    for await (const batch of this.#store.contents(this.#inbox.id, uids))
-      for (const content of batch) this.#ahead.set(content.uid, content.bytes);
   }
 
   #at(index: number): Entry {
