@@ -26,7 +26,8 @@ export async function withNotices<T>(
   try {
     return await work;
   } finally {
-    done.abort();
+    // Without a reason a DOMException would be made, with its stack, for each command.
+    done.abort(null);
     // A notice that is being written comes before the answer, whole.
     await notices;
   }

@@ -14,8 +14,9 @@ type Added = Extract<StoredChange, { readonly messages: PackedMessages }>;
 
 /** Rows read from the index in one go. */
 const STRETCH = 5000;
-/** For fewer messages than this the index is asked, too. */
+/** For fewer messages than this the index is asked, too; but not more often than this. */
 const FEW = 64;
+const OFTEN = 3;
 /** From this many messages beyond the rows that are here, the index is asked instead. */
 const FAR = 2 * STRETCH;
 /** Bytes of a thread's rosters together: the rows of a million messages; of more only the UIDs are kept. */
@@ -37,6 +38,8 @@ export class Roster {
   /** Of the first `#loaded` messages. */
   #rows: Float64Array<ArrayBuffer> = new Float64Array(0);
   #loaded = 0;
+  /** So often the index was asked for a few. */
+  #few = 0;
   /** 0: there is none. */
   #firstUnseen: number | 'unknown' = 'unknown';
 
@@ -219,8 +222,9 @@ export class Roster {
 
   /** The rows of the messages `from` to `to` (excluded), by their position. */
   #stretch(from: number, to: number): Float64Array<ArrayBuffer> {
-    const isFar = from > this.#loaded + FAR || (to > this.#loaded && to - from < FEW);
-    if (isFar || !holds(to)) return this.#readRows(from, to);
+    const isFar = from > this.#loaded + FAR;
+    const areFew = to > this.#loaded && to - from < FEW && ++this.#few <= OFTEN;
+    if (isFar || areFew || !holds(to)) return this.#readRows(from, to);
     while (this.#loaded < to) {
       const end = Math.min(Math.max(to, this.#loaded + STRETCH), this.#count);
       const rows = this.#readRows(this.#loaded, end);
