@@ -50,18 +50,18 @@ export interface ImapServer {
 
 export function createImapServer(options: ImapServerOptions): ImapServer {
   const { spoolDirectory, ...rest } = options;
+  const spool = new Spool(spoolDirectory);
   const world: ImapWorld = {
     ...rest,
     allowPlaintext: (ip) => options.allowPlaintext(ip),
     accountSessions: options.accountSessions ?? new AccountSessions(),
-    shared: new SharedAccounts(options.store, options.settings.publicAccount),
+    shared: new SharedAccounts(options.store, options.settings.publicAccount, spool),
     flagText: new FlagText(),
     held: new HeldOctets(),
     capabilities: loadedCapabilities(),
     mask: new CapabilityMask(options.settings.mask),
   };
   const table: ReadonlyMap<string, Command> = new Map(commands.map((command) => [command.name, command]));
-  const spool = new Spool(spoolDirectory);
   const running = new Map<Session, Promise<void>>();
   let closed = false;
 

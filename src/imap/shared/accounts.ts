@@ -1,6 +1,7 @@
 import type { AccountId } from '../../directory/directory.ts';
 import { type Acl, ANYONE, OWNER } from '../../store/acl.ts';
 import type { AccountStore, MailboxId, MailStore } from '../../store/store.ts';
+import type { Spool } from '../spool.ts';
 import { identifierOf } from './identifiers.ts';
 
 /**
@@ -28,6 +29,8 @@ interface Kept {
 }
 
 export class SharedAccounts {
+  /** For what goes from one account to another. */
+  readonly spool: Spool;
   /** Whose mailboxes are everybody's, as lists name it. */
   readonly #public: string | null;
   readonly #store: MailStore;
@@ -36,8 +39,9 @@ export class SharedAccounts {
   readonly #kept = new Map<AccountId, { readonly kept: Promise<Kept>; borrowers: number }>();
 
   /** @param publicAccount its address (`imap.publicAccount`) */
-  constructor(store: MailStore, publicAccount: string | null) {
+  constructor(store: MailStore, publicAccount: string | null, spool: Spool) {
     this.#store = store;
+    this.spool = spool;
     this.#public = publicAccount === null ? null : identifierOf(publicAccount);
   }
 

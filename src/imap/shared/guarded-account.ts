@@ -35,6 +35,7 @@ import {
   type UidThreads,
 } from '../../store/store.ts';
 import { ImapNo } from '../errors.ts';
+import type { Spool } from '../spool.ts';
 import type { Lent } from './accounts.ts';
 import { copyBetween } from './copy-between.ts';
 import { allowedFlags, isPartlyAllowed, rightFor } from './flag-rights.ts';
@@ -58,13 +59,15 @@ export class GuardedAccount implements AccountStore {
   readonly #lent: Lent;
   readonly #store: AccountStore;
   readonly #guard: Guard;
+  readonly #spool: Spool;
 
-  constructor(lent: Lent, reader: AccountId) {
+  constructor(lent: Lent, reader: AccountId, spool: Spool) {
     this.account = lent.store.account;
     this.#reader = reader;
     this.#lent = lent;
     this.#store = lent.store;
     this.#guard = new Guard(lent, reader);
+    this.#spool = spool;
   }
 
   /** Lets go of the account. */
@@ -337,7 +340,8 @@ export class GuardedAccount implements AccountStore {
     const rights = await this.#guard.require(to, 'i');
     if (this.#guard.isOwner && ['s', 't', 'w'].every((right) => rights.has(right)))
       return this.#store.copy(id, uids, to);
-    return copyBetween({ store: this, id }, uids, { store: this, id: to, takeBack: this.takeBack });
+    const target = { store: this, id: to, takeBack: this.takeBack };
+    return copyBetween({ store: this, id }, uids, target, this.#spool);
   }
 
   /** RFC 6851 4.2: what STORE of \Deleted, COPY and EXPUNGE take. */

@@ -161,7 +161,7 @@ export class UserView implements AccountStore {
     if (this.#own instanceof GuardedAccount || !(await this.#accounts.isOwnerNamed(this.account))) return;
     const lent = await this.#accounts.borrow(this.account);
     if (this.#closed || this.#own instanceof GuardedAccount) lent.giveBack();
-    else this.#own = new GuardedAccount(lent, this.account);
+    else this.#own = new GuardedAccount(lent, this.account, this.#accounts.spool);
   }
 
   /** @param reach says of a prefix whether names below it are wanted; of all when nothing is said */
@@ -335,7 +335,7 @@ export class UserView implements AccountStore {
   copy(id: MailboxId, uids: readonly Uid[], to: MailboxId): Promise<readonly UidPair[]> {
     const from = this.#at(id);
     if (from === this.#at(to)) return from.copy(id, uids, to);
-    return copyBetween({ store: from, id }, uids, this.#target(to));
+    return copyBetween({ store: from, id }, uids, this.#target(to), this.#accounts.spool);
   }
 
   /** Between accounts it is COPY, then EXPUNGE: in between a message is in both, never in none. */
@@ -343,7 +343,7 @@ export class UserView implements AccountStore {
     const from = this.#at(id);
     if (from === this.#at(to)) return from.move(id, uids, to);
     await mayTakeAway(from, id);
-    const pairs = await copyBetween({ store: from, id }, uids, this.#target(to));
+    const pairs = await copyBetween({ store: from, id }, uids, this.#target(to), this.#accounts.spool);
     await from.expunge(
       id,
       pairs.map((pair) => pair.from),
@@ -505,7 +505,8 @@ export class UserView implements AccountStore {
   }
 
   async #open(account: AccountId): Promise<Place> {
-    const store = new GuardedAccount(await this.#accounts.borrow(account), this.account);
+    const { spool } = this.#accounts;
+    const store = new GuardedAccount(await this.#accounts.borrow(account), this.account, spool);
     if (this.#closed) {
       store.close();
       throw noSuchMailbox();
