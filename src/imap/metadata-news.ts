@@ -42,12 +42,16 @@ export class MetadataNews implements News {
     return this.#changed.size > 0;
   }
 
-  tell(): void {
-    const { out, names: form } = this.#session;
-    for (const { path, names } of this.#changed.values())
-      out.untagged(`METADATA ${mailboxName(path, form)} ${[...names.values()].map(astring).join(' ')}`);
+  async tell(): Promise<void> {
+    const { out, names: form, store } = this.#session;
+    const told = [...this.#changed];
     this.#changed.clear();
     this.#waiting = 0;
+    for (const [id, { path, names }] of told) {
+      // The right may have been withdrawn since (RFC 5464 3.3); the server's have no mailbox.
+      if (path !== '' && !(await store.rightsIfAny(id)).has('l')) continue;
+      out.untagged(`METADATA ${mailboxName(path, form)} ${[...names.values()].map(astring).join(' ')}`);
+    }
   }
 
   #isWanted(mailbox: MailboxId, path: string): boolean {

@@ -181,7 +181,7 @@ export class Notify implements News {
         answers.push(answer);
       }
       const mailbox = await answers[at];
-      if (mailbox?.id !== id || !mailbox.selectable) continue;
+      if (mailbox?.id !== id || !mailbox.selectable || !(await this.#mayLook(id))) continue;
       const items = [`UIDVALIDITY ${mailbox.uidValidity}`, `UIDNEXT ${mailbox.uidNext}`];
       items.push(`MESSAGES ${mailbox.total}`);
       if (known.of === 'everything')
@@ -396,7 +396,7 @@ export class Notify implements News {
     // What happens in the selected mailbox is told as SELECTED has it, and no other way (RFC 5465 3.1).
     if (!known || !this.#isWatched(id) || this.#isSelected(id)) return;
     const mailbox = await store.mailbox(known.path, 'known');
-    if (mailbox?.id !== id || !mailbox.selectable) return;
+    if (mailbox?.id !== id || !mailbox.selectable || !(await this.#mayLook(id))) return;
     const items = [`UIDVALIDITY ${mailbox.uidValidity}`];
     const isOfMessages = expunged || added === 'many' || added.size > 0;
     if (isOfMessages) items.push(`UIDNEXT ${mailbox.uidNext}`, `MESSAGES ${mailbox.total}`);
@@ -407,6 +407,11 @@ export class Notify implements News {
     if (hasModSeq) items.push(`HIGHESTMODSEQ ${mailbox.highestModSeq}`);
     known.unseen = mailbox.unseen;
     if (isOfMessages || isSeenChanged || hasModSeq) this.#say(mailbox, items);
+  }
+
+  /** Now: that the right has been withdrawn may be about to be heard. */
+  async #mayLook(id: MailboxId): Promise<boolean> {
+    return (await this.#session.store.rightsIfAny(id)).has('r');
   }
 
   #say({ path }: Mailbox, items: readonly string[]): void {

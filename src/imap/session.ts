@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { Account } from '../directory/directory.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { LineConnection } from '../net/connection.ts';
-import { ConnectionLost, IdleTimeout } from '../net/errors.ts';
+import { ConnectionLost, IdleTimeout, LineTooLong } from '../net/errors.ts';
 import { HandshakeError } from '../net/handshake.ts';
 import type { SaslContext, SaslStep } from '../sasl/sasl.ts';
 import { plainRights } from '../store/acl.ts';
@@ -257,8 +257,14 @@ export class Session implements ImapSession {
   async readLine(maxBytes: number, timeoutMs: number): Promise<Buffer | null> {
     await this.out.flush();
     this.#waiting = true;
+    // It may have ended before we began to wait: rights that were withdrawn, or the server that stops.
+    if (this.#ending) void this.#farewell();
     try {
       return await this.connection.readLine({ maxBytes, timeoutMs });
+    } catch (error) {
+      // What is left of it is skipped.
+      if (error instanceof LineTooLong) throw new ImapBad('The line is too long', maxBytes);
+      throw error;
     } finally {
       this.#waiting = false;
     }

@@ -1,4 +1,4 @@
-import type { Mailbox, Uid, UidPair } from '../../store/store.ts';
+import { type Mailbox, StoreError, type Uid, type UidPair } from '../../store/store.ts';
 import { destination } from '../append-message.ts';
 import { type Command, command, type ImapSession, type Ok } from '../command.ts';
 import { ImapNo, tryCreate } from '../errors.ts';
@@ -27,9 +27,11 @@ export const copy: Command = command({
     const { store, selected } = session;
     checkCopied(session, uids);
     if (uids.length === 0) return undefined;
-    const pairs = await withNotices(session, store.copy(selected.id, uids, mailbox.id)).catch((error) => {
-      throw tryCreate(error);
-    });
+    const pairs = await withNotices(session, store.copy(selected.id, uids, mailbox.id)).catch(
+      async (error) => {
+        throw await lost(session, error);
+      },
+    );
     await session.addedHere(
       mailbox.id,
       pairs.map(({ to }) => to),
@@ -54,9 +56,11 @@ export const move: Command = command({
     const share = shareOf(session, all);
     const uids = share.share;
     if (uids.length === 0) return undefined;
-    const pairs = await withNotices(session, store.move(selected.id, uids, mailbox.id)).catch((error) => {
-      throw tryCreate(error);
-    });
+    const pairs = await withNotices(session, store.move(selected.id, uids, mailbox.id)).catch(
+      async (error) => {
+        throw await lost(session, error);
+      },
+    );
     if (pairs.length === 0) throw gone();
     // Before the EXPUNGEs, so that the client knows where the messages went (RFC 6851 4.3).
     if (await mayTellUids(session, mailbox.id)) out.untagged(`OK [${copyUid(mailbox, pairs)}] Moved`);
@@ -88,6 +92,17 @@ function copyUid(mailbox: Mailbox, pairs: readonly UidPair[]): string {
   const from = formatSet(pairs.map((pair) => pair.from));
   const to = formatSet(pairs.map((pair) => pair.to));
   return `COPYUID ${mailbox.uidValidity} ${from} ${to}`;
+}
+
+/** Not found are the messages' own mailbox, or the destination, which alone the client may be asked to create. */
+export async function lost({ store, selected }: ImapSession, error: unknown): Promise<unknown> {
+  if (!(error instanceof StoreError && error.kind === 'not-found')) return error;
+  try {
+    await store.uids(selected.id);
+    return tryCreate(error);
+  } catch (other) {
+    return other;
+  }
 }
 
 function gone(): ImapNo {

@@ -2,6 +2,7 @@ import { ConnectionLost } from '../../net/errors.ts';
 import { type Command, command, type ImapSession, nothing } from '../command.ts';
 import { ImapBad } from '../errors.ts';
 import { LiveTelling } from '../live-telling.ts';
+import { lookAtDisk } from './noop.ts';
 
 /** `DONE`, and some room to see what came instead. */
 const MAX_DONE = 100;
@@ -15,7 +16,7 @@ export const idle: Command = command({
 
   async run(session) {
     session.out.goOn('idling');
-    if (session.hasSelected) await session.store.refresh(session.selected.id);
+    await lookAtDisk(session);
     await session.tell('now');
     const telling = new LiveTelling(session, { expunges: () => 'now' });
     const pulse = new Pulse(session);

@@ -1,3 +1,4 @@
+import { StoreError } from '../../store/store.ts';
 import { type Command, command, type ImapSession, nothing, type Ok } from '../command.ts';
 
 /** NOOP (RFC 9051 6.1.2): what has changed is told after every command; this one looks at the disk as well. */
@@ -17,6 +18,17 @@ export const check: Command = command({
 });
 
 async function look(session: ImapSession): Promise<Ok | undefined> {
-  if (session.hasSelected) await session.store.refresh(session.selected.id);
+  await lookAtDisk(session);
   return undefined;
+}
+
+/** Looks what other programs did to the selected mailbox. That it is gone, or closed to this user, is told like all else. */
+export async function lookAtDisk(session: ImapSession): Promise<void> {
+  if (!session.hasSelected) return;
+  try {
+    await session.store.refresh(session.selected.id);
+  } catch (error) {
+    // NOOP always succeeds (RFC 9051 6.1.2).
+    if (!(error instanceof StoreError && ['not-found', 'no-permission'].includes(error.kind))) throw error;
+  }
 }

@@ -4,6 +4,7 @@ import { MetadataNews } from '../metadata-news.ts';
 import { Notify } from '../notify.ts';
 import { EVENTS, type Groups, parseGroups } from '../notify-groups.ts';
 import type { Parser } from '../parser.ts';
+import { lookAtDisk } from './noop.ts';
 
 interface Arguments {
   /** null: NONE. */
@@ -31,7 +32,7 @@ export const notify: Command = command({
     try {
       // What has gathered is told first, even where no more is wanted from here on (section 3.1).
       if (session.hasSelected) {
-        await session.store.refresh(session.selected.id);
+        await lookAtDisk(session);
         session.selected.wanted = 'everything';
         await session.tell('now');
       }

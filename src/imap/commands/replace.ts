@@ -2,10 +2,11 @@ import type { Mailbox, Uid } from '../../store/store.ts';
 import { type AppendMessage, announcedLiteral, destination, parseMessage } from '../append-message.ts';
 import { prepare } from '../catenate.ts';
 import { type Command, command, type ImapSession } from '../command.ts';
-import { ImapNo, tryCreate } from '../errors.ts';
+import { ImapNo } from '../errors.ts';
 import type { Parser } from '../parser.ts';
 import type { SequenceSet } from '../sequence-set.ts';
 import { mayTellUids } from '../shared/uid-codes.ts';
+import { lost } from './copy.ts';
 import { afterExpunge, writable } from './expunge.ts';
 
 interface Target {
@@ -54,7 +55,7 @@ export const replace: Command = command({
       const replaces = { mailbox: selected.id, uid };
       [added] = (await store.appendAll(mailbox.id, prepared.messages, replaces)).map((each) => each.uid);
     } catch (error) {
-      throw tryCreate(error);
+      throw await lost(session, error);
     } finally {
       await prepared.discard();
     }

@@ -64,7 +64,7 @@ async function takeBack(target: Target, pairs: readonly UidPair[], why: unknown)
     );
   } catch (error) {
     const { message, code } = toImapNo(why);
-    const what = `COPY failed after ${pairs.length} messages, which could not be taken back`;
+    const what = `${pairs.length} messages could not be taken back after a failed copy`;
     throw new ImapNo(message, code, new AggregateError([why, error], what));
   }
 }
