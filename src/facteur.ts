@@ -33,6 +33,7 @@ import { type Address, Listeners, listensAnywhere, unserved } from './listeners.
 import { formatAddress, parseAddress, parseDomain } from './mail/address.ts';
 import type { RawMessage } from './mail/raw-message.ts';
 import { formatReply } from './mail/reply.ts';
+import { ClosedAccounts } from './net/closed-accounts.ts';
 import { AccountSessions } from './net/limits.ts';
 import { openDirectory, sqliteSettings } from './open/directory.ts';
 import { openQueue } from './open/queue.ts';
@@ -243,6 +244,14 @@ async function build(
   });
   onClose(() => walk.close());
   const loginGuard = new LoginGuard(config.auth.bans, clock, log);
+  const accountSessions = new AccountSessions();
+  const closedAccounts = new ClosedAccounts({
+    sessions: accountSessions,
+    isOpen: async (account) => (await directory.account(account as AccountId))?.enabled === true,
+    clock,
+    log,
+  });
+  onClose(() => closedAccounts.close());
   const handlers = {
     ...aclHandlers(store),
     ...banHandlers(loginGuard),
@@ -265,7 +274,7 @@ async function build(
     quota,
     maildropLocks: new MaildropLocks(),
     loginGuard,
-    accountSessions: new AccountSessions(),
+    accountSessions,
     scheduler,
     remote,
     surroundings,

@@ -121,7 +121,12 @@ export function createProtocols(config: Config, deps: ProtocolsDeps): Protocols 
     quotas: deps.accountQuotas,
     spoolDirectory: join(config.dataDir, 'spool'),
   });
-  const pop3 = createPop3Server({ ...readers, settings: config.pop3, locks: deps.maildropLocks });
+  const pop3 = createPop3Server({
+    ...readers,
+    settings: config.pop3,
+    accountSessions: deps.accountSessions,
+    locks: deps.maildropLocks,
+  });
   const all = [...Object.values(servers), imap, pop3];
   const lines = (accepted: Accepted): SocketLineConnection =>
     new SocketLineConnection(accepted, {

@@ -84,7 +84,7 @@ export async function setPassword(
   return { account: address, generated };
 }
 
-/** A disabled account cannot log in, and mail to it is refused; what it has stays. */
+/** A disabled account cannot log in, its sessions end within seconds, and mail to it is refused; what it has stays. */
 export async function setAccountState(
   directory: SqliteDirectory,
   address: string,

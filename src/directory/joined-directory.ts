@@ -69,7 +69,8 @@ export class JoinedDirectory implements Directory {
   }
 
   async maySendAs(account: AccountId, from: Address): Promise<boolean> {
-    this.#refresh();
+    // Also in a session that began before the account was disabled.
+    if (!(await this.account(account))?.enabled) return false;
     return belongsTo(this.#source, account, from, this.#routing);
   }
 

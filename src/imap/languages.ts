@@ -187,6 +187,7 @@ const FRENCH: Catalogue = {
     ['The search has too many keys', 'La recherche a trop de critères'],
     ['The search is nested too deeply', 'La recherche est imbriquée trop profondément'],
     ['The selected mailbox is not among them', 'La boîte ouverte n’en fait pas partie'],
+    ['This account is closed', 'Ce compte est fermé'],
     ['The server is going down', 'Le serveur s’arrête'],
     ['The set must consist of numbers', 'L’ensemble doit consister en nombres'],
     ['The string is not UTF-8', 'La chaîne n’est pas de l’UTF-8'],

@@ -236,7 +236,9 @@ export class Session implements ImapSession {
     if (step.is === 'done') {
       const { id } = step.account;
       this.#leaveAccount?.();
-      const leave = this.world.accountSessions.take(id, this.world.settings.maxSessionsPerAccount);
+      const leave = this.world.accountSessions.take(id, this.world.settings.maxSessionsPerAccount, (reason) =>
+        this.stop(reason),
+      );
       if (!leave) throw new ImapNo('Too many sessions of this account, close some', 'LIMIT');
       this.#leaveAccount = leave;
       this.#account = step.account;

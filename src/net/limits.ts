@@ -51,22 +51,34 @@ export class ConnectionLimits {
   }
 }
 
-/** How many sessions one account has at once. Shared with the servers before and after a reload. */
+/** The sessions that each account has at the moment. Shared with the servers before and after a reload. */
 export class AccountSessions {
-  readonly #open = new Map<string, number>();
+  readonly #open = new Map<string, Set<(reason: string) => void>>();
 
-  /** Counts a session; returns how to end it, once, or undefined where the account has `most` already. */
-  take(account: string, most: number): (() => void) | undefined {
-    const count = this.#open.get(account) ?? 0;
-    if (count >= most) return undefined;
-    this.#open.set(account, count + 1);
-    let taken = true;
+  /**
+   * Counts a session; `end` ends it when the account may no longer have any. Returns how to leave, or undefined where
+   * the account has `most` already.
+   */
+  take(account: string, most: number, end: (reason: string) => void): (() => void) | undefined {
+    const sessions = this.#open.get(account) ?? new Set();
+    if (sessions.size >= most) return undefined;
+    this.#open.set(account, sessions);
+    sessions.add(end);
     return () => {
-      if (!taken) return;
-      taken = false;
-      const left = (this.#open.get(account) ?? 0) - 1;
-      if (left <= 0) this.#open.delete(account);
-      else this.#open.set(account, left);
+      sessions.delete(end);
+      if (sessions.size === 0 && this.#open.get(account) === sessions) this.#open.delete(account);
     };
+  }
+
+  /** All that have a session. */
+  accounts(): readonly string[] {
+    return [...this.#open.keys()];
+  }
+
+  /** Ends all that the account has; returns how many. */
+  end(account: string, reason: string): number {
+    const sessions = [...(this.#open.get(account) ?? [])];
+    for (const end of sessions) end(reason);
+    return sessions.length;
   }
 }

@@ -2,6 +2,7 @@ import { CapabilityMask } from '../lib/capability-mask.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { LineConnection } from '../net/connection.ts';
+import { AccountSessions } from '../net/limits.ts';
 import type { Sasl } from '../sasl/sasl.ts';
 import type { MailStore } from '../store/store.ts';
 import { MaildropLocks } from './locks.ts';
@@ -20,6 +21,7 @@ export interface Pop3ServerOptions {
   readonly settings: Pop3Options;
   /** Shared with the servers before and after a reload, whose sessions may live side by side. */
   readonly locks?: MaildropLocks;
+  readonly accountSessions?: AccountSessions;
   /** Whether a password may come without TLS from this address. */
   allowPlaintext(ip: string): boolean;
 }
@@ -42,6 +44,7 @@ export function createPop3Server(options: Pop3ServerOptions): Pop3Server {
   const world = {
     ...options,
     locks: options.locks ?? new MaildropLocks(),
+    accountSessions: options.accountSessions ?? new AccountSessions(),
     mask: new CapabilityMask(options.settings.mask),
   };
   const sessions = new Map<Session, Promise<void>>();

@@ -7,6 +7,7 @@ import type { Logger } from '../lib/logger.ts';
 import type { LineConnection } from '../net/connection.ts';
 import { ConnectionLost, IdleTimeout, LineTooLong } from '../net/errors.ts';
 import { HandshakeError } from '../net/handshake.ts';
+import type { AccountSessions } from '../net/limits.ts';
 import type { Sasl, SaslContext, SaslStep } from '../sasl/sasl.ts';
 import type { MailStore } from '../store/store.ts';
 import type { Command, Pop3Session, Reply } from './command.ts';
@@ -32,6 +33,7 @@ export interface Pop3World {
   readonly log: Logger;
   readonly settings: Pop3Options;
   readonly locks: MaildropLocks;
+  readonly accountSessions: AccountSessions;
   readonly mask: CapabilityMask;
   allowPlaintext(ip: string): boolean;
 }
@@ -158,7 +160,7 @@ export class Session implements Pop3Session {
     // RFC 2449 6.5, 8.1.1: counted from the last login that passed; no refused one makes it longer.
     if (this.#world.locks.isTooSoon(id, now, loginDelay))
       throw new Pop3Error(`log in once in ${Math.ceil(loginDelay / 1000)} seconds only`, 'LOGIN-DELAY');
-    const unlock = this.#world.locks.lock(id);
+    const unlock = this.#lock(id);
     // RFC 1939 4 wants the maildrop locked; the code tells the client that its password was right (RFC 2449 8.1.2).
     if (!unlock) throw new Pop3Error('another session has the maildrop', 'IN-USE');
     try {
@@ -172,6 +174,20 @@ export class Session implements Pop3Session {
       unlock();
       throw error;
     }
+  }
+
+  /** Until it is unlocked, this is a session of the account. */
+  #lock(id: AccountId): (() => void) | undefined {
+    const { locks, accountSessions } = this.#world;
+    const unlock = locks.lock(id);
+    const leave = unlock && accountSessions.take(id, Number.POSITIVE_INFINITY, () => this.stop());
+    return (
+      unlock &&
+      (() => {
+        leave?.();
+        unlock();
+      })
+    );
   }
 
   retrieved(octets: number): void {

@@ -5,14 +5,14 @@ import { ALICE, ImapWorld, PASSWORD } from './world.ts';
 
 test('an account has so many sessions at once, each given back once', () => {
   const sessions = new AccountSessions();
-  const leave = sessions.take('a', 2);
-  expect(sessions.take('a', 2)).toBeDefined();
-  expect(sessions.take('a', 2)).toBeUndefined();
-  expect(sessions.take('b', 2)).toBeDefined();
+  const leave = sessions.take('a', 2, () => {});
+  expect(sessions.take('a', 2, () => {})).toBeDefined();
+  expect(sessions.take('a', 2, () => {})).toBeUndefined();
+  expect(sessions.take('b', 2, () => {})).toBeDefined();
   leave?.();
   leave?.();
-  expect(sessions.take('a', 2)).toBeDefined();
-  expect(sessions.take('a', 2)).toBeUndefined();
+  expect(sessions.take('a', 2, () => {})).toBeDefined();
+  expect(sessions.take('a', 2, () => {})).toBeUndefined();
 });
 
 test('one session too many of an account is told so, and may try again when another has ended', async () => {
