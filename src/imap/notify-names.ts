@@ -13,6 +13,9 @@ export interface ToldName {
   readonly was: string | null;
 }
 
+/** By path. `new`: the client has never heard that name; `changed`: it has, and something else is to be said of it. */
+type Waiting = 'new' | 'changed' | { readonly was: string };
+
 interface Renamed {
   readonly from: string;
   readonly to: string;
@@ -20,8 +23,7 @@ interface Renamed {
 
 export class NotifyNames {
   readonly #max: number;
-  /** By path: the name before, or null. */
-  #waiting = new Map<string, string | null>();
+  #waiting = new Map<string, Waiting>();
   /** The last mailbox that was renamed: what is below it goes with it, and is not told (RFC 5465 5.4). */
   #renamed: Renamed | null = null;
   readonly #expected = new Map<string, string[]>();
@@ -39,8 +41,8 @@ export class NotifyNames {
   }
 
   /** What there is to say of a name is found out when it is told. */
-  changed(path: string): void {
-    if (!this.#waiting.has(path)) this.#waiting.set(path, null);
+  changed(path: string, what: 'new' | 'changed' = 'changed'): void {
+    if (!this.#waiting.has(path)) this.#waiting.set(path, what);
   }
 
   /** @param how 'known': the client has done it itself, or does not want to hear of it */
@@ -48,13 +50,14 @@ export class NotifyNames {
     if (this.#renamed && isBelow({ from, to }, this.#renamed)) return;
     this.#renamed = { from, to };
     // Those below may have been heard of first.
-    for (const [path, was] of this.#waiting)
-      if (was !== null && isBelow({ from: was, to: path }, this.#renamed)) this.#waiting.delete(path);
+    for (const [path, what] of this.#waiting)
+      if (typeof what === 'object' && isBelow({ from: what.was, to: path }, this.#renamed))
+        this.#waiting.delete(path);
     const before = this.#waiting.get(from);
     this.#waiting.delete(from);
     if (how === 'known') return;
     // A name that the client has not been told yet is not its old name.
-    this.#waiting.set(to, before === undefined ? from : before);
+    this.#waiting.set(to, before === undefined || before === 'changed' ? { was: from } : before);
   }
 
   /** From here on a rename that looks like part of the last one is another. */
@@ -63,7 +66,10 @@ export class NotifyNames {
   }
 
   take(): readonly ToldName[] {
-    const taken = [...this.#waiting].map(([path, was]) => ({ path, was }));
+    const taken = [...this.#waiting].map(([path, what]) => ({
+      path,
+      was: typeof what === 'object' ? what.was : null,
+    }));
     this.#waiting = new Map();
     return taken;
   }

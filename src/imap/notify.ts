@@ -150,6 +150,7 @@ export class Notify implements News {
         await this.#lookAtRights(id, path);
       }
       for (const { path, was } of this.#names.take()) {
+        if (was === null && (await this.#isAboutToGo(path))) continue;
         out.untagged(await changedLine(this.#session, path, this.#subscribed.has(path), was));
         if (out.full) await out.flush();
       }
@@ -166,6 +167,13 @@ export class Notify implements News {
       this.overflow();
       await this.tell();
     }
+  }
+
+  /** Gone already, under a name that we still know: how it went is told when we hear of it. */
+  async #isAboutToGo(path: string): Promise<boolean> {
+    if (await this.#session.store.mailbox(path, 'known')) return false;
+    for (const known of this.#known.values()) if (known.path === path) return true;
+    return false;
   }
 
   /** STATUS of all mailboxes whose messages are told of, but the selected one (RFC 5465 3.1). */
@@ -317,7 +325,7 @@ export class Notify implements News {
       case 'deleted': {
         this.#names.endRename();
         if (isOwn) break;
-        if (wants('MailboxName')) this.#names.changed(path);
+        if (wants('MailboxName')) this.#names.changed(path, what === 'created' ? 'new' : 'changed');
         // Its direct parent has, or has no longer, a child (RFC 5465 5.4).
         const parent = path.slice(0, Math.max(path.lastIndexOf('/'), 0));
         if (parent !== '' && this.#wants(mailbox, parent).has('MailboxName')) this.#names.changed(parent);
