@@ -10,18 +10,31 @@ export interface Report {
   readonly found: { readonly error: string; readonly input: string; readonly seed: number } | null;
 }
 
+export interface FuzzOptions {
+  readonly seed: number;
+  readonly ms: number;
+  /** Is told the seed of each input before it runs. */
+  readonly onInput?: (seed: number) => void;
+}
+
+/** The input of that seed. */
+export function inputOf(target: Target, seed: number): string {
+  return mutate(corpusOf(target.name), target.tokens, dice(seed));
+}
+
 /** Runs inputs for so long (ms), or until one fails. Each has a seed of its own, `seed` and those that follow it. */
-export function fuzz(target: Target, options: { readonly seed: number; readonly ms: number }): Report {
+export function fuzz(target: Target, options: FuzzOptions): Report {
   const corpus = corpusOf(target.name);
   const until = performance.now() + options.ms;
   for (let inputs = 0; ; inputs++) {
     if (inputs % 64 === 0 && performance.now() >= until) return { inputs, found: null };
     const seed = options.seed + inputs;
+    options.onInput?.(seed);
     const error = failure(target, mutate(corpus, target.tokens, dice(seed)), seed);
     if (error === null) continue;
     const kind = kindOf(error);
     const same = (text: string): boolean => kindOf(failure(target, text, seed) ?? '') === kind;
-    const input = minimise(mutate(corpus, target.tokens, dice(seed)), same);
+    const input = minimise(inputOf(target, seed), same);
     return { inputs, found: { error, input, seed } };
   }
 }
