@@ -15,35 +15,37 @@ interface Work {
   readonly name: string;
   readonly seed: number;
   readonly ms: number;
-  /** The seed of the input that runs now. */
+  /** The seed of the input that runs now, and how many have begun. */
   readonly now: Float64Array;
 }
 
 /** In a thread of its own, which can be ended in the middle of an input. */
 function watched(target: Target, seed: number, ms: number): Promise<Report> {
-  const now = new Float64Array(new SharedArrayBuffer(8));
+  const now = new Float64Array(new SharedArrayBuffer(16));
   const worker = new Worker(new URL(import.meta.url), {
     workerData: { name: target.name, seed, ms, now } satisfies Work,
   });
   return new Promise((resolve, reject) => {
-    let last = Number.NaN;
+    let last = 0;
     let since = performance.now();
     const watch = setInterval(() => {
-      const present = now[0] ?? 0;
-      if (present !== last) since = performance.now();
-      last = present;
+      const [present = 0, begun = 0] = now;
+      // Before the first, the thread is still loading.
+      if (begun !== last || begun === 0) since = performance.now();
+      last = begun;
       if (performance.now() - since < HANGS) return;
       const error = `it takes longer than ${HANGS} ms`;
-      done(() =>
-        resolve({ inputs: present - seed, found: { error, input: inputOf(target, present), seed: present } }),
-      );
+      const found = { error, input: inputOf(target, present), seed: present };
+      done(() => resolve({ inputs: present - seed, found }));
     }, 500);
     const done = (tell: () => void): void => {
       clearInterval(watch);
+      worker.removeAllListeners();
       void worker.terminate().then(tell);
     };
     worker.on('message', (report: Report) => done(() => resolve(report)));
     worker.on('error', (error) => done(() => reject(error)));
+    worker.on('exit', (code) => done(() => reject(new Error(`the thread ended with code ${code}`))));
   });
 }
 
@@ -72,8 +74,9 @@ if (isMainThread) await main();
 else {
   const { name, seed, ms, now } = workerData as Work;
   const target = targets.find((one) => one.name === name);
-  const onInput = (present: number): void => {
+  const onRun = (present: number): void => {
     now[0] = present;
+    now[1] = (now[1] ?? 0) + 1;
   };
-  if (target) parentPort?.postMessage(fuzz(target, { seed, ms, onInput }));
+  if (target) parentPort?.postMessage(fuzz(target, { seed, ms, onRun }));
 }

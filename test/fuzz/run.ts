@@ -13,8 +13,8 @@ export interface Report {
 export interface FuzzOptions {
   readonly seed: number;
   readonly ms: number;
-  /** Is told the seed of each input before it runs. */
-  readonly onInput?: (seed: number) => void;
+  /** Is told the seed of each input before it runs, also of those that a find is made shorter with. */
+  readonly onRun?: (seed: number) => void;
 }
 
 /** The input of that seed. */
@@ -29,11 +29,14 @@ export function fuzz(target: Target, options: FuzzOptions): Report {
   for (let inputs = 0; ; inputs++) {
     if (inputs % 64 === 0 && performance.now() >= until) return { inputs, found: null };
     const seed = options.seed + inputs;
-    options.onInput?.(seed);
-    const error = failure(target, mutate(corpus, target.tokens, dice(seed)), seed);
+    const run = (text: string): string | null => {
+      options.onRun?.(seed);
+      return failure(target, text, seed);
+    };
+    const error = run(mutate(corpus, target.tokens, dice(seed)));
     if (error === null) continue;
     const kind = kindOf(error);
-    const same = (text: string): boolean => kindOf(failure(target, text, seed) ?? '') === kind;
+    const same = (text: string): boolean => kindOf(run(text) ?? '') === kind;
     const input = minimise(inputOf(target, seed), same);
     return { inputs, found: { error, input, seed } };
   }
