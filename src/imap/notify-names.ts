@@ -11,10 +11,12 @@ export interface ToldName {
   readonly path: string;
   /** The name before, when it was renamed. */
   readonly was: string | null;
+  /** To say it later after all: `putOff`. */
+  readonly what: Waiting;
 }
 
 /** By path. `new`: the client has never heard that name; `changed`: it has, and something else is to be said of it. */
-type Waiting = 'new' | 'changed' | { readonly was: string };
+export type Waiting = 'new' | 'changed' | { readonly was: string };
 
 interface Renamed {
   readonly from: string;
@@ -24,6 +26,8 @@ interface Renamed {
 export class NotifyNames {
   readonly #max: number;
   #waiting = new Map<string, Waiting>();
+  /** What can be said only when more is heard. */
+  readonly #putOff = new Map<string, Waiting>();
   /** The last mailbox that was renamed: what is below it goes with it, and is not told (RFC 5465 5.4). */
   #renamed: Renamed | null = null;
   readonly #expected = new Map<string, string[]>();
@@ -42,12 +46,17 @@ export class NotifyNames {
 
   /** What there is to say of a name is found out when it is told. */
   changed(path: string, what: 'new' | 'changed' = 'changed'): void {
+    this.#goOn();
     if (!this.#waiting.has(path)) this.#waiting.set(path, what);
   }
 
   /** @param how 'known': the client has done it itself, or does not want to hear of it */
   renamed(from: string, to: string, how: 'tell' | 'known'): void {
-    if (this.#renamed && isBelow({ from, to }, this.#renamed)) return;
+    this.#goOn();
+    if (this.#renamed && isBelow({ from, to }, this.#renamed)) {
+      this.#moved(from, to);
+      return;
+    }
     this.#renamed = { from, to };
     // Those below may have been heard of first.
     for (const [path, what] of this.#waiting)
@@ -60,6 +69,23 @@ export class NotifyNames {
     this.#waiting.set(to, before === undefined || before === 'changed' ? { was: from } : before);
   }
 
+  /** What was still to be said of a name is said of what it has become, with what it is in. */
+  #moved(from: string, to: string): void {
+    const what = this.#waiting.get(from);
+    this.#waiting.delete(from);
+    if (what !== undefined) this.#waiting.set(to, what);
+  }
+
+  /** What became of it has not been heard yet: it is said after the next that is heard of a name. */
+  putOff({ path, what }: ToldName): void {
+    this.#putOff.set(path, what);
+  }
+
+  #goOn(): void {
+    for (const [path, what] of this.#putOff) if (!this.#waiting.has(path)) this.#waiting.set(path, what);
+    this.#putOff.clear();
+  }
+
   /** From here on a rename that looks like part of the last one is another. */
   endRename(): void {
     this.#renamed = null;
@@ -69,6 +95,7 @@ export class NotifyNames {
     const taken = [...this.#waiting].map(([path, what]) => ({
       path,
       was: typeof what === 'object' ? what.was : null,
+      what,
     }));
     this.#waiting = new Map();
     return taken;
@@ -99,6 +126,7 @@ export class NotifyNames {
 
   clear(): void {
     this.#waiting.clear();
+    this.#putOff.clear();
     this.#renamed = null;
     this.expectNothing();
   }

@@ -62,6 +62,8 @@ export class Notify implements News {
   readonly #known = new Map<MailboxId, Known>();
   #onDisk = 0;
   #pending = new Map<MailboxId, Pending>();
+  /** Of mailboxes that have another name by now, which has not been heard yet. */
+  readonly #putOff = new Map<MailboxId, Pending>();
   #apart = 0;
   /** Mailboxes whose access control lists have changed. */
   readonly #rights = new Map<MailboxId, string>();
@@ -149,8 +151,12 @@ export class Notify implements News {
         this.#rights.delete(id);
         await this.#lookAtRights(id, path);
       }
-      for (const { path, was } of this.#names.take()) {
-        if (was === null && (await this.#isAboutToGo(path))) continue;
+      for (const told of this.#names.take()) {
+        const { path, was } = told;
+        if (was === null && (await this.#isAboutToGo(path))) {
+          this.#names.putOff(told);
+          continue;
+        }
         out.untagged(await changedLine(this.#session, path, this.#subscribed.has(path), was));
         if (out.full) await out.flush();
       }
@@ -214,6 +220,7 @@ export class Notify implements News {
     for (const { stop } of this.#known.values()) stop?.();
     this.#known.clear();
     this.#pending.clear();
+    this.#putOff.clear();
     this.#rights.clear();
     this.#names.clear();
     this.#forgetOwn();
@@ -310,6 +317,9 @@ export class Notify implements News {
     if (what === 'deleted') this.#forget(mailbox);
     else if (isSubscription) this.#learnAgain(path);
     else this.#learn(mailbox, path, 0);
+    const late = this.#putOff.get(mailbox);
+    this.#putOff.delete(mailbox);
+    if (late && this.#isWatched(mailbox)) this.#touch(mailbox, late);
     const wantedNow = this.#wants(mailbox, path);
     const wants = (event: EventName): boolean => wantedBefore.has(event) || wantedNow.has(event);
     const isOwn = this.#names.isExpected(what, path);
@@ -388,6 +398,7 @@ export class Notify implements News {
     if (known) this.#lookAway(known);
     this.#known.delete(id);
     this.#pending.delete(id);
+    this.#putOff.delete(id);
     this.#own.delete(id);
   }
 
@@ -404,7 +415,12 @@ export class Notify implements News {
     // What happens in the selected mailbox is told as SELECTED has it, and no other way (RFC 5465 3.1).
     if (!known || !this.#isWatched(id) || this.#isSelected(id)) return;
     const mailbox = await store.mailbox(known.path, 'known');
-    if (mailbox?.id !== id || !mailbox.selectable || !(await this.#mayLook(id))) return;
+    if (mailbox?.id !== id) {
+      // Renamed, and we have not heard of it yet: told under its new name, then.
+      this.#putOff.set(id, { added, expunged, flags });
+      return;
+    }
+    if (!mailbox.selectable || !(await this.#mayLook(id))) return;
     const items = [`UIDVALIDITY ${mailbox.uidValidity}`];
     const isOfMessages = expunged || added === 'many' || added.size > 0;
     if (isOfMessages) items.push(`UIDNEXT ${mailbox.uidNext}`, `MESSAGES ${mailbox.total}`);
