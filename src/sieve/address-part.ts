@@ -1,0 +1,31 @@
+import type { Mailbox } from '../message/address-list.ts';
+import type { Bound } from './bound.ts';
+import { readable } from './message.ts';
+import type { Run } from './run.ts';
+
+/** The part of an address that a test is about (RFC 5228 2.7.4, RFC 5233). An address that is none has no parts. */
+export function addressPart({ local, domain, name }: Mailbox, bound: Bound, run: Run): string[] {
+  const { tags } = bound;
+  if (local === null || domain === null) {
+    // RFC 5228 2.7.4: what cannot be parsed is compared as it stands, as a whole.
+    const parts = ['localpart', 'domain', 'user', 'detail'];
+    return parts.some((part) => tags.has(part)) ? [] : [readable(local ?? name ?? '')];
+  }
+  const user = readable(local);
+  if (tags.has('domain')) return [readable(domain)];
+  if (tags.has('localpart')) return [user];
+  if (tags.has('user')) return [splitDetail(user, run.host.delimiters).user];
+  if (tags.has('detail')) {
+    const { detail } = splitDetail(user, run.host.delimiters);
+    return detail === undefined ? [] : [detail];
+  }
+  return [`${user}@${readable(domain)}`];
+}
+
+/** RFC 5233 4: without a separator there is no detail, not even an empty one. */
+export function splitDetail(local: string, delimiters: string): { user: string; detail: string | undefined } {
+  const at = [...local].findIndex((char, i) => i > 0 && delimiters.includes(char));
+  return at < 0
+    ? { user: local, detail: undefined }
+    : { user: local.slice(0, at), detail: local.slice(at + 1) };
+}

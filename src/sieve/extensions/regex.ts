@@ -1,0 +1,106 @@
+import { RE2JS } from 're2js';
+import { SieveRuntimeError } from '../errors.ts';
+import type { Extension } from '../extension.ts';
+import type { SieveLimits } from '../limits.ts';
+import { octet } from '../match/comparators.ts';
+import type { MatchType } from '../match/matcher.ts';
+import type { Run } from '../run.ts';
+
+import { quoted } from './variables.ts';
+
+/**
+ * draft-ietf-sieve-regex: POSIX extended regular expressions, on an engine whose time is linear in the text. Back-references
+ * are therefore not possible; nobody's filters have them.
+ */
+
+/** A step of the engine beside one of a plain comparison: it keeps all states at once. */
+const WEIGHT = 20;
+/** Instructions that an expression may come to when its repetitions are written out. */
+const MAX_PROGRAM = 20_000;
+
+const type: MatchType = {
+  matches(values, keys, comparator, run) {
+    for (const key of keys) {
+      const expression = compiled(run, key, comparator !== octet);
+      if (!expression) continue;
+      for (const value of values) {
+        run.charge(1, WEIGHT * (value.length + 1) * Math.ceil((key.length + 1) / 16));
+        const matcher = expression.matcher(value);
+        if (!matcher.find()) continue;
+        const groups = Math.min(matcher.groupCount(), 99);
+        run.setMatchValues(Array.from({ length: groups + 1 }, (_, n) => matcher.group(n) ?? ''));
+        return true;
+      }
+    }
+    return false;
+  },
+};
+
+export const regex: Extension = {
+  name: 'regex',
+  source: 'draft-ietf-sieve-regex-01',
+  families: { match: { regex: { group: 'match' } } },
+  matchTypes: { regex: { of: () => type, substrings: true, keyProblem } },
+  tags: { set: { quoteregex: { group: '20' } } },
+  modifiers: { quoteregex: { precedence: 20, apply: quoted(/[\\^$.|?*+()[\]{}]/) } },
+};
+
+/** A key that no variable changes is looked at when the script is compiled. */
+function keyProblem(key: string, { regex: longest }: SieveLimits): string | undefined {
+  try {
+    compile(key, longest, true);
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof SieveRuntimeError)) throw error;
+    return error.message;
+  }
+}
+
+const CACHE = 'regex';
+
+/** undefined: it is none, which variables can make of it; then nothing matches. */
+function compiled(run: Run, key: string, ignoreCase: boolean): RE2JS | undefined {
+  const cache = (run.notes.get(CACHE) as Map<string, RE2JS | undefined> | undefined) ?? new Map();
+  run.notes.set(CACHE, cache);
+  const name = `${ignoreCase ? 'i' : 'o'}${key}`;
+  if (cache.has(name)) return cache.get(name);
+  // To build the machine costs as much as to run it over a text of some length.
+  run.charge(1, key.length * WEIGHT * 10);
+  let expression: RE2JS | undefined;
+  try {
+    expression = compile(key, run.limits.regex, ignoreCase);
+  } catch (error) {
+    if (!(error instanceof SieveRuntimeError)) throw error;
+    run.warnings.push(error.message);
+  }
+  cache.set(name, expression);
+  return expression;
+}
+
+function compile(key: string, longest: number, ignoreCase: boolean): RE2JS {
+  if (key.length > longest)
+    throw new SieveRuntimeError(`the regular expression is longer than ${longest} characters`);
+  try {
+    const expression = RE2JS.compile(
+      posix(key),
+      (ignoreCase ? RE2JS.CASE_INSENSITIVE : 0) | RE2JS.DOTALL | RE2JS.LONGEST_MATCH,
+    );
+    if (expression.programSize() > MAX_PROGRAM) throw new Error('its repetitions make it too big');
+    return expression;
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new SieveRuntimeError(`invalid regular expression ${JSON.stringify(key.slice(0, 100))}: ${why}`);
+  }
+}
+
+/** POSIX 9.3.5: in brackets a backslash is a plain character, and `]` is one in the first place. */
+function posix(key: string): string {
+  return key.replace(
+    /\\[\s\S]|\[(\^?)(\]?(?:\[[:.=][^\]]*\]|[^\]])*)\]/g,
+    (whole, not?: string, set?: string) => {
+      if (set === undefined || not === undefined) return whole;
+      const escaped = set.replace(/^\]/, '\\]').replace(/\\(?!\])|(?<!^)\[(?!:)/g, '\\$&');
+      return `[${not}${escaped}]`;
+    },
+  );
+}
