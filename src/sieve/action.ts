@@ -137,6 +137,12 @@ export function addAction(actions: SieveAction[], action: SieveAction, limits: S
     actions.filter(({ type }) => type === 'redirect').length >= limits.redirects
   )
     throw new SieveRuntimeError(`number of redirect actions exceeds policy limit of ${limits.redirects}`);
+  if (action.type === 'notify') {
+    if (limits.notifications === 0)
+      throw new SieveRuntimeError('local policy prohibits the use of a notify action');
+    if (actions.filter(({ type }) => type === 'notify').length >= limits.notifications)
+      throw new SieveRuntimeError(`number of notify actions exceeds policy limit of ${limits.notifications}`);
+  }
   actions.push(action);
 }
 

@@ -8,14 +8,23 @@ import type { HeaderField } from './message.ts';
 const LINE = 78;
 const MAX_LINE = 998;
 
-/** Line ends in the value become folds; what is not ASCII becomes encoded words (RFC 2047). */
-export function newField(name: string, value: string): HeaderField {
+/**
+ * Line ends in the value become folds; what is not ASCII becomes encoded words (RFC 2047), or stays UTF-8 where there can be
+ * none: in addresses (RFC 6532).
+ */
+export function newField(name: string, value: string, kind: 'text' | 'addresses' = 'text'): HeaderField {
   const lines = value.split(/\r?\n[ \t]*|\r/).filter((line, i) => i === 0 || line.trim() !== '');
-  const encoded = lines.map((line) => (isAscii(line) ? line : encodeWords(line)));
+  const encoded = lines.map((line) =>
+    isAscii(line) ? line : kind === 'text' ? encodeWords(line) : octets(line),
+  );
   const [first = '', ...more] = encoded;
   const folded = [fold(first, name.length + 2), ...more.map((line) => fold(line, 1))].join('\r\n ');
   const text = `${name}: ${folded}\r\n`;
   return { name: name.toLowerCase(), text, value: folded.replace(/\r\n/g, '').trim() };
+}
+
+function octets(text: string): string {
+  return Buffer.from(text).toString('latin1');
 }
 
 /** Breaks before blanks, so that unfolding gives back the same; a word that is too long for a line is cut. */

@@ -6,6 +6,8 @@ export interface SieveLimits {
   readonly nesting: number;
   /** Redirections of one message (RFC 5228 2.10.4). */
   readonly redirects: number;
+  /** Notifications of one message; 0: there are none. */
+  readonly notifications: number;
   /** All actions of one message, redirections too. */
   readonly actions: number;
   /** Commands, tests and comparisons of one run. */
@@ -33,6 +35,7 @@ export const LIMITS: SieveLimits = {
   scriptSize: 1024 * 1024,
   nesting: 32,
   redirects: 4,
+  notifications: 4,
   actions: 32,
   steps: 100_000,
   characters: 50_000_000,

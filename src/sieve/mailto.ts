@@ -2,6 +2,7 @@ import { scriptAddress } from './script-address.ts';
 
 /** mailto: URIs (RFC 6068), as notifications use them (RFC 5436 2.1). */
 
+/** Each recipient perhaps with a name. */
 export interface Mailto {
   readonly to: readonly string[];
   readonly cc: readonly string[];
@@ -62,7 +63,8 @@ function addAddresses(text: string, to: string[]): string | undefined {
   for (const item of list.split(/,(?![^"]*"@)/).filter((one) => one.trim() !== '')) {
     const address = scriptAddress(item);
     if (address === undefined) return `${item} is no address`;
-    if (!to.some((other) => other.toLowerCase() === address.toLowerCase())) to.push(address);
+    if (!to.some((other) => scriptAddress(other)?.toLowerCase() === address.toLowerCase()))
+      to.push(item.trim());
   }
   return undefined;
 }

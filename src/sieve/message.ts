@@ -69,6 +69,11 @@ export class MessageVersion {
     return this.isEdited || hasBlankLine(await this.whole());
   }
 
+  /** Whether only the header may differ. */
+  hasBodyOf(other: MessageVersion): boolean {
+    return this.#body === other.#body;
+  }
+
   /** Without the blank line before it. */
   body(): Promise<Uint8Array> {
     return this.#body();

@@ -69,6 +69,8 @@ function problem(method: string): string | undefined {
 function check(bound: Bound, compiler: Compiler): void {
   checkFcc(bound, compiler);
   const { at, tags } = bound;
+  if (compiler.limits.notifications === 0)
+    compiler.error(at, 'local policy prohibits the use of a notify action');
   const [method] = bound.args;
   const wrong = typeof method === 'string' ? problem(method) : undefined;
   if (wrong !== undefined) compiler.error(at, `invalid notify method ${JSON.stringify(method)}: ${wrong}`);

@@ -19,6 +19,9 @@ export class State {
   readonly folders: Map<string, Stored[]> = new Map<string, Stored[]>([['INBOX', []]]);
   readonly annotations: Map<string, string> = new Map<string, string>();
   readonly seen: Map<string, number> = new Map<string, number>();
+  /** What vacation and others remember. */
+  readonly memory: Map<string, string> = new Map<string, string>();
+  executions: number = 0;
   outbox: Sent[] = [];
   bytes: Uint8Array = crlf(DEFAULT_MESSAGE);
   envelope: Envelope = { from: '', to: '' };
@@ -42,6 +45,10 @@ export class State {
     return this.result?.actions ?? [];
   }
 
+  account(): string {
+    return this.setting('sieve_user_email') ?? this.envelope.to;
+  }
+
   setting(name: string): string | undefined {
     return this.active.get(name);
   }
@@ -56,7 +63,12 @@ export class State {
   limits(): SieveLimits {
     return {
       ...LIMITS,
-      variable: this.number('sieve_variables_max_variable_size') ?? LIMITS.variable,
+      variable:
+        this.number('sieve_variables_max_variable_size') ??
+        this.number('sieve_variables_max_value_size') ??
+        LIMITS.variable,
+      notifications: this.number('sieve_notify_max_notifications') ?? 10,
+      characters: (this.number('sieve_max_cpu_time') ?? 100) * 5_000_000,
       variables: this.number('sieve_variables_max_variables') ?? LIMITS.variables,
       includeDepth: this.number('sieve_include_max_nesting_depth') ?? LIMITS.includeDepth,
       includes: this.number('sieve_include_max_includes') ?? LIMITS.includes,

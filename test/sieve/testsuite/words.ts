@@ -68,6 +68,7 @@ export function testsuite(state: State): Extension {
           }
           state.result = state.file;
           state.outbox = [];
+          state.memory.clear();
           state.errors = [];
         },
       },

@@ -1,0 +1,51 @@
+import type { AccountId } from '../../directory/directory.ts';
+import type { Piece } from '../../lib/pieces.ts';
+import type { SieveAction } from '../../sieve/action.ts';
+import type { Envelope } from '../../sieve/host.ts';
+
+/** What the thread that runs scripts is asked, and what it answers: plain data, cloned between threads. */
+
+/** A message for one recipient, as it would be stored. */
+export interface Question {
+  readonly account: AccountId;
+  readonly envelope: Envelope;
+  readonly content: readonly Piece[];
+  readonly size: number;
+  /** Beside what the house knows: `imap.user`, `imap.cause`, … (RFC 6785 4), or what the receiving side knew. */
+  readonly environment: Readonly<Record<string, string>>;
+  /** Which scripts: of a delivery the admin's and the user's active one, else this one of the user's. */
+  readonly script?: string;
+  /** `rehearsal`: nothing is remembered (duplicate), no program is run. */
+  readonly mode: 'delivery' | 'rehearsal';
+}
+
+/** The message of an action. */
+export type Content =
+  | { readonly is: 'original' }
+  /** Another header, before the body that begins at this octet of the original. */
+  | { readonly is: 'edited'; readonly header: Uint8Array; readonly bodyAt: number }
+  | { readonly is: 'other'; readonly bytes: Uint8Array };
+
+export type Action = SieveAction<Content>;
+
+export interface Decision {
+  /** null: there is no script; the message is kept. */
+  readonly actions: readonly Action[] | null;
+  /** What went wrong: the message is kept then, and its owner is told. */
+  readonly problem: Problem | null;
+  /** What `duplicate` saw, to be remembered when the message has been delivered. */
+  readonly seen: readonly Mark[];
+  /** Lines of debug_log, and warnings. */
+  readonly notes: readonly string[];
+}
+
+export interface Problem {
+  readonly script: string;
+  readonly text: string;
+}
+
+export interface Mark {
+  readonly key: string;
+  /** Milliseconds since the epoch. */
+  readonly expires: number;
+}

@@ -1,0 +1,170 @@
+import type { AccountId } from '../../directory/directory.ts';
+import { pieceSize, readPieces } from '../../lib/pieces.ts';
+import type { Service } from '../../lib/thread-pool.ts';
+import { type Complaint, SieveError } from '../../sieve/errors.ts';
+import { execute } from '../../sieve/execute.ts';
+import { MessageVersion } from '../../sieve/message.ts';
+import type { AccountStore } from '../../store/store.ts';
+import type { Action, Content, Decision, Question } from './decision.ts';
+import { type HostOptions, sieveHost, type Traces } from './host.ts';
+import type { NamedScript } from './scripts.ts';
+
+/** Runs scripts in the thread that has the account: the other side of calls.ts. Nothing is sent or stored here. */
+
+/** Of a message's header; what lies beyond is body to scripts. */
+const MAX_HEADER = 1024 * 1024;
+/** How long a script may hold the thread before others have their turn, ms. */
+const TURN = 5;
+
+export interface ServiceOptions extends HostOptions {
+  /** The account's mail, in this thread. */
+  account(id: AccountId): Promise<AccountStore>;
+}
+
+/** A script that was looked at: warnings, or what is wrong with it. */
+export type Checked =
+  | { readonly is: 'good'; readonly warnings: readonly Complaint[]; readonly requires: readonly string[] }
+  | { readonly is: 'bad'; readonly complaints: readonly Complaint[] };
+
+export function sieveService(options: ServiceOptions): Service {
+  const { scripts, memory, clock, log } = options;
+
+  const decide = async (question: Question): Promise<Decision> => {
+    const traces: Traces = { seen: [], notes: [] };
+    let chosen: readonly NamedScript[];
+    try {
+      chosen = chosenScripts(question, options);
+    } catch (error) {
+      if (!(error instanceof SieveError)) throw error;
+      return { actions: null, problem: { script: question.script ?? '', text: error.message }, ...traces };
+    }
+    if (chosen.length === 0) return { actions: null, problem: null, ...traces };
+    const original = await messageOf(question);
+    const store = (): Promise<AccountStore> => options.account(question.account);
+    let turn = clock.now().getTime();
+    const result = await execute(
+      chosen.map(({ script }) => script),
+      {
+        message: original.message,
+        envelope: question.envelope,
+        host: sieveHost(question, store, options, traces),
+        limits: scripts.limits,
+        pause() {
+          if (clock.now().getTime() - turn < TURN) return undefined;
+          return new Promise((resolve) =>
+            setImmediate(() => {
+              turn = clock.now().getTime();
+              resolve();
+            }),
+          );
+        },
+      },
+    );
+    const failed = chosen.find(({ script }) => script === result.failed);
+    const actions: Action[] = [];
+    for (const action of result.actions) actions.push(await withContent(action, original));
+    return {
+      actions,
+      problem: result.error && { script: failed?.name ?? '', text: result.error.text },
+      ...traces,
+    };
+  };
+
+  return {
+    decide: async (question: Question): Promise<Decision> => {
+      try {
+        return await decide(question);
+      } catch (error) {
+        // A mistake of ours costs no mail.
+        log.error({ account: question.account, err: error }, 'sieve script could not be run');
+        return {
+          actions: null,
+          problem: { script: question.script ?? '', text: 'internal error' },
+          seen: [],
+          notes: [],
+        };
+      }
+    },
+
+    check: ({ source }: { readonly source: string }): Checked => {
+      try {
+        const { warnings, requires } = scripts.compile(source);
+        return { is: 'good', warnings, requires: [...requires] };
+      } catch (error) {
+        if (!(error instanceof SieveError)) throw error;
+        return { is: 'bad', complaints: error.complaints };
+      }
+    },
+
+    recall: ({
+      account,
+      space,
+      key,
+    }: {
+      readonly account: AccountId;
+      readonly space: string;
+      readonly key: string;
+    }) => memory.get(account, space, key),
+
+    remember: (mark: {
+      readonly account: AccountId;
+      readonly space: string;
+      readonly key: string;
+      readonly value: string;
+      readonly expires: number;
+    }) => memory.set(mark.account, mark.space, mark.key, mark.value, mark.expires),
+  };
+}
+
+function chosenScripts({ account, script }: Question, { scripts }: ServiceOptions): readonly NamedScript[] {
+  if (script === undefined) return scripts.forDelivery(account);
+  const named = scripts.personal(account, script);
+  return named ? [{ name: script, script: named }] : [];
+}
+
+interface Original {
+  readonly message: MessageVersion;
+  readonly bodyAt: number;
+}
+
+/** The header is read at once, the rest only for scripts that look at it. */
+async function messageOf({ content, size }: Question): Promise<Original> {
+  const read = async (end: number): Promise<Buffer> => {
+    const chunks: Uint8Array[] = [];
+    for await (const chunk of readPieces(content, { start: 0, end })) chunks.push(chunk);
+    return Buffer.concat(chunks);
+  };
+  const start = await readHeader(content);
+  const message = MessageVersion.original(start.header, size, () => read(Number.POSITIVE_INFINITY));
+  return { message, bodyAt: start.bodyAt };
+}
+
+async function readHeader(content: Question['content']): Promise<{ header: Uint8Array; bodyAt: number }> {
+  let header = Buffer.alloc(0);
+  const total = content.reduce((sum, piece) => sum + pieceSize(piece), 0);
+  for await (const chunk of readPieces(content, { start: 0, end: Math.min(total, MAX_HEADER) })) {
+    const from = Math.max(0, header.length - 3);
+    header = Buffer.concat([header, chunk]);
+    const end = header.indexOf('\r\n\r\n', from);
+    if (end >= 0) return { header: header.subarray(0, end + 2), bodyAt: end + 2 };
+  }
+  return { header, bodyAt: header.length };
+}
+
+async function withContent(
+  action: Awaited<ReturnType<typeof execute>>['actions'][number],
+  original: Original,
+): Promise<Action> {
+  if (!('message' in action) || typeof action.message === 'string' || action.message === null)
+    return action as Action;
+  return { ...action, message: await contentOf(action.message as MessageVersion, original) } as Action;
+}
+
+async function contentOf(message: MessageVersion, { message: first, bodyAt }: Original): Promise<Content> {
+  if (message === first) return { is: 'original' };
+  if (message.hasBodyOf(first)) {
+    const header = message.fields.map(({ text }) => text).join('');
+    return { is: 'edited', header: Buffer.from(header, 'latin1'), bodyAt };
+  }
+  return { is: 'other', bytes: await message.whole() };
+}
