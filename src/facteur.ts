@@ -13,6 +13,8 @@ import type { Config } from './config/schema.ts';
 import { LocalAgent } from './delivery/local.ts';
 import { RemoteAgent } from './delivery/remote/remote-agent.ts';
 import { ourselves } from './delivery/self.ts';
+import { threadSieve } from './delivery/sieve/calls.ts';
+import { Filter } from './delivery/sieve/filter.ts';
 import { submit } from './delivery/submit.ts';
 import type { AccountId, Directory } from './directory/directory.ts';
 import { FileDirectory } from './directory/file-directory.ts';
@@ -56,7 +58,14 @@ export class StartError extends Error {
 }
 
 /** Settings that a running process cannot change: each alone, or all below it. */
-const RESTART_ONLY: readonly RegExp[] = [/^dataDir$/, /^dns\./, /^limits\./, /^store\./, /^log\.format$/];
+const RESTART_ONLY: readonly RegExp[] = [
+  /^dataDir$/,
+  /^dns\./,
+  /^limits\./,
+  /^sieve\./,
+  /^store\./,
+  /^log\.format$/,
+];
 
 /** The composition root: builds every room, starts them in order and stops them in the opposite one. */
 export class Facteur {
@@ -208,7 +217,13 @@ async function build(
   const failed = new Promise<Error>((resolve) => {
     fail = resolve;
   });
-  const settings: WorkerSettings = { dataDir: config.dataDir, store: config.store };
+  const settings: WorkerSettings = {
+    dataDir: config.dataDir,
+    store: config.store,
+    sieve: config.sieve,
+    hostname: hostnameOf(config),
+    delimiters: config.directory.recipientDelimiters,
+  };
   const pool = new ThreadPool(workerEntry(), Math.max(1, availableParallelism() - 1), settings, fail);
   onClose(() => pool.close());
   logFromThreads(pool, log);
@@ -229,9 +244,21 @@ async function build(
   onClose(() => queue.close());
   const remote = new ReplaceableRemote(config, resolverOf(config, clock), log);
   onClose(() => remote.close());
+  const filter = new Filter({
+    sieve: threadSieve(pool),
+    store,
+    directory,
+    queue,
+    clock,
+    log,
+    hostname: hostnameOf(config),
+    settings: config.sieve,
+  });
+  const delimiter = config.directory.recipientDelimiters.at(0) ?? '+';
+  const local = new LocalAgent({ filter, directory, delimiter, whenFull: quota.whenFull, log });
   const scheduler = new Scheduler(schedulerOptions(config), {
     store: queue,
-    agents: { local: new LocalAgent({ store, directory, whenFull: quota.whenFull, log }), remote },
+    agents: { local, remote },
     clock,
     log,
     submit: (report, raw) => submitReport(report, raw, { directory, queue, log }),

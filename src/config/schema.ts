@@ -13,6 +13,7 @@ import {
 import { type Pop3Options, pop3Options } from '../pop3/options.ts';
 import { type QueueOptions, queueOptions } from '../queue/options.ts';
 import { type AuthOptions, authOptions } from '../sasl/options.ts';
+import { type SieveSettings, sieveOptions } from '../sieve/options.ts';
 import { type SmtpOptions, smtpOptions } from '../smtp/options.ts';
 import { type StoreSettings, storeOptions } from '../store/options.ts';
 import { type TlsSettings, tlsOptions } from '../tls/options.ts';
@@ -32,6 +33,7 @@ export interface Config {
   readonly queue: QueueOptions;
   readonly delivery: DeliveryOptions;
   readonly store: StoreSettings;
+  readonly sieve: SieveSettings;
   readonly imap: ImapOptions;
   readonly pop3: Pop3Options;
   readonly log: {
@@ -70,6 +72,7 @@ export const schema: z.ZodType<Config, object> = z.strictObject({
   queue: queueOptions.prefault({}),
   delivery: deliveryOptions.prefault({}),
   store: storeOptions.prefault({}),
+  sieve: sieveOptions.prefault({}),
   imap: imapOptions.prefault({}),
   pop3: pop3Options.prefault({}),
   log: z

@@ -1,16 +1,20 @@
 /**
- * Final delivery: into the account's mailbox, with Return-Path and Delivered-To on top (RFC 5321 4.4). The same
+ * Final delivery: into the account's mailbox, or wherever its scripts want it (sieve/), with Return-Path and Delivered-To on top (RFC 5321 4.4). The same
  * recipient of the same message is delivered once, however often it is tried: the delivery's key comes from the queue.
  */
 import type { AccountId, Directory } from '../directory/directory.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { Piece } from '../lib/pieces.ts';
+import { formatAddress } from '../mail/address.ts';
 import type { RawMessage } from '../mail/raw-message.ts';
 import type { EnhancedCode, Reply } from '../mail/reply.ts';
 import { deliveredToField, returnPathField } from '../mail/trace.ts';
 import { fieldValues } from '../message/header.ts';
 import type { DeliveryAgent, Job, Outcome, QueuedMessage, QueuedRecipient } from '../queue/queue.ts';
-import { type Delivery, type MailStore, StoreError } from '../store/store.ts';
+import type { Envelope } from '../sieve/host.ts';
+import { StoreError } from '../store/store.ts';
+import type { Filter } from './sieve/filter.ts';
+import { rejectReply } from './sieve/reject.ts';
 
 /** Of the header, for loops: trace fields stand on top (RFC 5321 4.4), this is far beyond them. */
 const MAX_HEADER = 256 * 1024;
@@ -18,19 +22,23 @@ const MAX_HEADER = 256 * 1024;
 export class LocalAgent implements DeliveryAgent {
   readonly name = 'local';
   readonly #directory: Directory;
-  readonly #store: MailStore;
+  readonly #filter: Pick<Filter, 'deliver'>;
+  readonly #delimiter: string;
   readonly #whenFull: 'tempfail' | 'reject';
   readonly #log: Logger;
 
   constructor(dependencies: {
     readonly directory: Directory;
-    readonly store: MailStore;
+    readonly filter: Pick<Filter, 'deliver'>;
+    /** Between user and detail of an address. */
+    readonly delimiter: string;
     /** Whether mail for a full mailbox waits, or goes back at once. */
     readonly whenFull: 'tempfail' | 'reject';
     readonly log: Logger;
   }) {
     this.#directory = dependencies.directory;
-    this.#store = dependencies.store;
+    this.#filter = dependencies.filter;
+    this.#delimiter = dependencies.delimiter;
     this.#whenFull = dependencies.whenFull;
     this.#log = dependencies.log;
   }
@@ -63,14 +71,37 @@ export class LocalAgent implements DeliveryAgent {
       return failed(recipient, 550, '5.1.1', 'The mailbox is no longer there');
     if (visited.has(mailboxKey(account)))
       return failed(recipient, 554, '5.4.6', 'Mail loop: the message has been delivered here before');
-    await this.#store.deliver({
+    const { refused } = await this.#filter.deliver({
       account,
-      ...decide(),
+      detail: recipient.detail,
+      envelope: this.#envelope(message, recipient, account),
       key: `${message.id}-${recipient.index}`,
       internalDate: message.queuedAt,
       content: finalContent(message, account, raw.pieces),
     });
+    // RFC 5429 2.1: the queue tells the sender.
+    if (refused?.extended)
+      return { index: recipient.index, is: 'failed', reply: rejectReply(refused.reason, message.smtputf8) };
     return { index: recipient.index, is: 'delivered', reply: reply(250, '2.0.0', 'Delivered to mailbox') };
+  }
+
+  #envelope(message: QueuedMessage, recipient: QueuedRecipient, account: AccountId): Envelope {
+    const { detail, notify, orcpt } = recipient;
+    const { ret, envid } = message;
+    const at = account.lastIndexOf('@');
+    return {
+      from: message.from === null ? '' : formatAddress(message.from),
+      to:
+        detail === undefined
+          ? account
+          : `${account.slice(0, at)}${this.#delimiter}${detail}${account.slice(at)}`,
+      origTo: formatAddress(recipient.original),
+      ...(message.account === null ? {} : { auth: message.account }),
+      ...(notify === undefined ? {} : { notify: notify.join(',') }),
+      ...(orcpt === undefined ? {} : { orcpt }),
+      ...(ret === undefined ? {} : { ret }),
+      ...(envid === undefined ? {} : { envid }),
+    };
   }
 
   #refusal(recipient: QueuedRecipient, message: QueuedMessage, error: unknown): Outcome {
@@ -96,11 +127,6 @@ export class LocalAgent implements DeliveryAgent {
         return deferred(recipient, 451, '4.3.0', 'Local error');
     }
   }
-}
-
-/** What an account wants done with its mail. This is where a Sieve script will answer; without one it is INBOX. */
-function decide(): Pick<Delivery, 'mailbox' | 'flags'> {
-  return { mailbox: 'INBOX', flags: [] };
 }
 
 /** A message that has its trace fields goes as it is: one piece that is a file can then be linked, not copied. */

@@ -27,7 +27,7 @@ export interface VacationSettings {
   readonly maxPeriod: number;
   readonly subject: string;
   readonly noSubject: string;
-  readonly sender: 'null' | 'recipient';
+  readonly sender: 'none' | 'recipient';
   readonly from: 'recipient' | 'account';
   readonly originalRecipient: boolean;
   readonly checkRecipient: boolean;
@@ -130,8 +130,8 @@ export const sieveOptions: z.ZodType<SieveSettings, object> = z.strictObject({
         .default('Automated reply')
         .describe('The same, where the message has none.'),
       sender: z
-        .enum(['null', 'recipient'])
-        .default('null')
+        .enum(['none', 'recipient'])
+        .default('none')
         .describe(
           'The envelope sender of answers: none, so that nothing comes back, or the address that was written to.',
         ),

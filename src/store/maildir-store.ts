@@ -18,17 +18,25 @@ function direct(options: Omit<OpenAccountsOptions, 'onChange'>): Calls {
       for (const listener of listeners) listener(account, change);
     },
   });
-  const methods: Service = service;
   return {
-    async call<T>(_account: unknown, method: string, argument: object): Promise<T> {
-      const run = methods[method];
-      if (!run) throw new Error(`no such call: ${method}`);
-      const result = await run(argument as never);
-      return (result instanceof Transferring ? result.value : result) as T;
-    },
+    ...directCalls(service),
     onChange: (listener) => {
       listeners.push(listener);
     },
     close,
+  };
+}
+
+/** To a service in the thread that calls; who uses them is told of no change. */
+export function directCalls(service: Service): Calls {
+  return {
+    async call<T>(_account: unknown, method: string, argument: object): Promise<T> {
+      const run = service[method];
+      if (!run) throw new Error(`no such call: ${method}`);
+      const result = await run(argument as never);
+      return (result instanceof Transferring ? result.value : result) as T;
+    },
+    onChange: () => {},
+    close: () => Promise.resolve(),
   };
 }

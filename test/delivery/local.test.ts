@@ -3,10 +3,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { LocalAgent } from '../../src/delivery/local.ts';
+import type { SieveCalls } from '../../src/delivery/sieve/calls.ts';
+import { Filter } from '../../src/delivery/sieve/filter.ts';
 import type { AccountId, Directory } from '../../src/directory/directory.ts';
+import { systemClock } from '../../src/lib/clock.ts';
 import { type Piece, readPieces } from '../../src/lib/pieces.ts';
 import { rawMessage } from '../../src/mail/raw-message.ts';
 import { formatReply } from '../../src/mail/reply.ts';
+import { sieveOptions } from '../../src/sieve/options.ts';
 import {
   type Delivery,
   type MailboxId,
@@ -18,6 +22,10 @@ import { bytes, CONTENT, job, LogBook, type Post } from './world.ts';
 
 const ALICE = 'alice@example.test' as AccountId;
 const BOB = 'bob@example.test' as AccountId;
+
+const noScripts = {
+  decide: async () => ({ actions: null, problem: null, seen: [], notes: [] }),
+} as unknown as SieveCalls;
 
 /** Keeps what is delivered, or refuses it. */
 class Shelf implements Pick<MailStore, 'deliver'> {
@@ -54,7 +62,17 @@ async function deliver(
   shelf.refuse = refuse;
   const log = new LogBook();
   const store = shelf as unknown as MailStore;
-  const agent = new LocalAgent({ directory: people, store, whenFull, log });
+  const filter = new Filter({
+    sieve: noScripts,
+    store,
+    directory: people,
+    queue: undefined as never,
+    clock: systemClock,
+    log,
+    hostname: 'mx.example.test',
+    settings: sieveOptions.parse({}),
+  });
+  const agent = new LocalAgent({ directory: people, filter, delimiter: '+', whenFull, log });
   const outcomes = await agent.deliver({ ...job(post), agent: 'local' }, rawMessage(pieces), signal);
   return { said: outcomes.map(({ is, reply }) => `${is} ${formatReply(reply)}`), shelf, log };
 }

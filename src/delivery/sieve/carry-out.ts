@@ -14,6 +14,7 @@ import type { SieveSettings } from '../../sieve/options.ts';
 import { scriptAddress } from '../../sieve/script-address.ts';
 import { notification, notifyProblem } from './notify.ts';
 import { firstValue, type Occasion, senderOf } from './outgoing.ts';
+import { type Bytes, joined, type Parted } from './parted.ts';
 import { isRedirectLoop, redirectedHeader } from './redirect.ts';
 import { rejectNotice } from './reject.ts';
 import { abuseReport } from './report.ts';
@@ -35,7 +36,7 @@ export interface Outgoing {
   /** Empty: the null reverse-path. */
   readonly from: string;
   readonly to: readonly string[];
-  readonly content: readonly Uint8Array[];
+  readonly content: Bytes;
   /** RFC 6009. */
   readonly notify?: string | null;
   readonly ret?: string | null;
@@ -54,7 +55,7 @@ export interface Ports<Message> {
   create(path: string, specialUse: string | null): Promise<void>;
   store(path: string, message: Message | Buffer, flags: readonly string[]): Promise<void>;
   send(mail: Outgoing): Promise<void>;
-  content(message: Message): Promise<Uint8Array>;
+  content(message: Message): Promise<Parted>;
   run(action: Pipe<Message>): Promise<boolean>;
   recall(space: string, key: string): Promise<string | undefined>;
   remember(space: string, key: string, value: string, expires: number): Promise<void>;
@@ -186,11 +187,10 @@ class Carrier<Message> {
       this.#mustKeep = true;
       return;
     }
-    const bytes = await this.#ports.content(message);
-    const { header, body } = parted(bytes);
+    const { header, body } = await this.#ports.content(message);
     // RFC 5321 6.1: a message that came without sender goes on without one, or reports would circle.
     const from = envelope.from === '' ? '' : this.#sender(this.#terms.settings.redirectSender);
-    const content = [Buffer.from(redirectedHeader(account, header), 'latin1'), body];
+    const content = joined([Buffer.from(redirectedHeader(account, header), 'latin1')], body);
     await this.#ports.send({ from, to: [to], content, notify, ret });
     this.#ports.note(`redirected to ${to}`);
   }
@@ -212,7 +212,7 @@ class Carrier<Message> {
       this.#ports.note('rejected; nobody is told, as the message was written by a program');
       return;
     }
-    const { header } = parted(await this.#ports.content(this.#original));
+    const { header } = await this.#ports.content(this.#original);
     await this.#ports.send({
       from: '',
       to: [from],
@@ -283,9 +283,7 @@ class Carrier<Message> {
     await this.#ports.send({
       from: '',
       to: [action.to],
-      content: [
-        abuseReport(this.#occasion, action, original, this.#sender(this.#terms.settings.reportSender)),
-      ],
+      content: abuseReport(this.#occasion, action, original, this.#sender(this.#terms.settings.reportSender)),
     });
     this.#ports.note(`report sent to ${action.to}`);
   }
@@ -307,11 +305,4 @@ class Carrier<Message> {
     await work();
     await this.#ports.remember(DONE, key, '', now.getTime() + DONE_FOR);
   }
-}
-
-function parted(message: Uint8Array): { header: string; body: Uint8Array } {
-  const bytes = Buffer.from(message.buffer, message.byteOffset, message.byteLength);
-  const end = bytes.indexOf('\r\n\r\n');
-  const at = end < 0 ? bytes.length : end + 2;
-  return { header: bytes.toString('latin1', 0, at), body: bytes.subarray(at) };
 }

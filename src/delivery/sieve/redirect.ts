@@ -11,7 +11,11 @@ export function isRedirectLoop(account: string, fields: readonly HeaderField[]):
   return fields.some(({ name, value }) => name === FIELD.toLowerCase() && value.toLowerCase() === own);
 }
 
-/** The header of what is sent on: without the path of its delivery here, which ends here (RFC 5321 4.4). */
+/**
+ * The header of what is sent on, without the trace of its delivery here, which ends here (RFC 5321 4.4): should it come back,
+ * it is known by our own field, and kept rather than refused.
+ */
 export function redirectedHeader(account: string, header: string): string {
-  return `${FIELD}: ${account}\r\n${header.replace(/^Return-Path:.*\r?\n(?:[ \t].*\r?\n)*/i, '')}`;
+  const trace = /^Return-Path:.*\r?\n(?:[ \t].*\r?\n)*(?:Delivered-To:.*\r?\n(?:[ \t].*\r?\n)*)?/i;
+  return `${FIELD}: ${account}\r\n${header.replace(trace, '')}`;
 }

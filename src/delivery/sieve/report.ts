@@ -2,14 +2,15 @@ import { formatDate } from '../../message/date.ts';
 import type { Report } from '../../sieve/action.ts';
 import { readable } from '../../sieve/message.ts';
 import { firstValue, header, mailboxText, messageId, type Occasion } from './outgoing.ts';
+import type { Parted } from './parted.ts';
 
 /** An abuse report about the message (RFC 5965), for vnd.dovecot.report. */
-export function abuseReport(
+export async function* abuseReport(
   occasion: Occasion,
   { feedback, text, to, headersOnly }: Pick<Report<unknown>, 'feedback' | 'text' | 'to' | 'headersOnly'>,
-  original: Uint8Array,
+  original: Parted,
   sender: string,
-): Buffer {
+): AsyncGenerator<Uint8Array> {
   const { account, envelope, now, hostname } = occasion;
   const boundary = `facteur-${occasion.id}-arf`;
   const subject = readable(firstValue(occasion, 'subject') ?? '').trim();
@@ -34,20 +35,14 @@ export function abuseReport(
     ['Reporting-User', account],
   ]);
   const type = headersOnly ? 'text/rfc822-headers' : 'message/rfc822';
-  return Buffer.concat([
-    Buffer.from(head, 'latin1'),
-    Buffer.from(
-      `\r\n--${boundary}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n` +
-        `${text.replace(/\r?\n/g, '\r\n')}\r\n`,
-    ),
-    Buffer.from(`\r\n--${boundary}\r\nContent-Type: message/feedback-report\r\n\r\n${fields}`, 'latin1'),
-    Buffer.from(`\r\n--${boundary}\r\nContent-Type: ${type}\r\nContent-Disposition: inline\r\n\r\n`),
-    headersOnly ? headerOf(original) : original,
-    Buffer.from(`\r\n--${boundary}--\r\n`),
-  ]);
-}
-
-function headerOf(message: Uint8Array): Uint8Array {
-  const end = Buffer.from(message.buffer, message.byteOffset, message.byteLength).indexOf('\r\n\r\n');
-  return end < 0 ? message : message.subarray(0, end + 2);
+  yield Buffer.from(head, 'latin1');
+  yield Buffer.from(
+    `\r\n--${boundary}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n` +
+      `${text.replace(/\r?\n/g, '\r\n')}\r\n`,
+  );
+  yield Buffer.from(`\r\n--${boundary}\r\nContent-Type: message/feedback-report\r\n\r\n${fields}`, 'latin1');
+  yield Buffer.from(`\r\n--${boundary}\r\nContent-Type: ${type}\r\nContent-Disposition: inline\r\n\r\n`);
+  yield Buffer.from(original.header, 'latin1');
+  if (!headersOnly) yield* original.body;
+  yield Buffer.from(`\r\n--${boundary}--\r\n`);
 }

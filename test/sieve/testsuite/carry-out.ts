@@ -1,4 +1,5 @@
 import { carryOut as carry, type Ports } from '../../../src/delivery/sieve/carry-out.ts';
+import { type Bytes, parted } from '../../../src/delivery/sieve/parted.ts';
 import type { SieveAction } from '../../../src/sieve/action.ts';
 import { flagVariable } from '../../../src/sieve/flags.ts';
 import type { MessageVersion } from '../../../src/sieve/message.ts';
@@ -43,7 +44,7 @@ export async function carryOut(state: State): Promise<void> {
             '{subject}',
           ),
           noSubject: state.setting('sieve_vacation_default_subject') || 'Automated reply',
-          sender: state.setting('sieve_vacation_send_from_recipient') === 'yes' ? 'recipient' : 'null',
+          sender: state.setting('sieve_vacation_send_from_recipient') === 'yes' ? 'recipient' : 'none',
           from: state.setting('sieve_user_email') === undefined ? 'recipient' : 'account',
           originalRecipient: state.setting('sieve_vacation_use_original_recipient') === 'yes',
           checkRecipient: state.setting('sieve_vacation_check_recipient') !== 'no',
@@ -80,9 +81,10 @@ function portsOf(state: State): Ports<MessageVersion> {
       state.folders.get(path)?.push({ bytes, flags: [...flags, '$HasNoAttachment'] });
     },
     async send({ from, to, content }) {
-      for (const one of to) state.outbox.push({ from, to: one, bytes: Buffer.concat(content) });
+      const bytes = await whole(content);
+      for (const one of to) state.outbox.push({ from, to: one, bytes });
     },
-    content: (message) => message.whole(),
+    content: async (message) => parted(await message.whole()),
     run: async () => false,
     recall: async (space, key) => state.memory.get(`${space} ${key}`),
     async remember(space, key, value) {
@@ -93,4 +95,10 @@ function portsOf(state: State): Ports<MessageVersion> {
       if (problem) state.errors.push(text);
     },
   };
+}
+
+async function whole(content: Bytes): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of content) chunks.push(chunk);
+  return Buffer.concat(chunks);
 }

@@ -1,0 +1,36 @@
+import type { AccountId } from '../../directory/directory.ts';
+import type { ThreadPool } from '../../lib/thread-pool.ts';
+import type { Complaint } from '../../sieve/errors.ts';
+import { SieveError } from '../../sieve/errors.ts';
+import type { Decision, Question } from './decision.ts';
+import type { Checked } from './service.ts';
+
+/** Scripts, as the rest of the house sees them: each call goes to the thread that has the account. */
+export interface SieveCalls {
+  /** Never rejects for what a script does. */
+  decide(question: Question): Promise<Decision>;
+  /** Resolves to warnings. Throws SieveError. */
+  check(account: AccountId, source: string): Promise<readonly Complaint[]>;
+  recall(account: AccountId, space: string, key: string): Promise<string | undefined>;
+  /** Resolves when it is durable. */
+  remember(account: AccountId, space: string, key: string, value: string, expires: number): Promise<void>;
+}
+
+/** Of workers that run `sieveService` under the name `sieve`. */
+export function threadSieve(pool: ThreadPool): SieveCalls {
+  return calling((account, method, argument) => pool.call(account, `sieve.${method}`, argument));
+}
+
+function calling(call: <T>(account: AccountId, method: string, argument: object) => Promise<T>): SieveCalls {
+  return {
+    decide: (question) => call(question.account, 'decide', question),
+    async check(account, source) {
+      const checked = await call<Checked>(account, 'check', { source });
+      if (checked.is === 'bad') throw new SieveError(checked.complaints);
+      return checked.warnings;
+    },
+    recall: (account, space, key) => call(account, 'recall', { account, space, key }),
+    remember: (account, space, key, value, expires) =>
+      call(account, 'remember', { account, space, key, value, expires }),
+  };
+}
