@@ -13,7 +13,7 @@ import type { Config } from './config/schema.ts';
 import { LocalAgent } from './delivery/local.ts';
 import { RemoteAgent } from './delivery/remote/remote-agent.ts';
 import { ourselves } from './delivery/self.ts';
-import { threadSieve } from './delivery/sieve/calls.ts';
+import { type SieveCalls, threadSieve } from './delivery/sieve/calls.ts';
 import { Filter } from './delivery/sieve/filter.ts';
 import { submit } from './delivery/submit.ts';
 import type { AccountId, Directory } from './directory/directory.ts';
@@ -176,6 +176,7 @@ interface Parts {
   readonly certificates: Certificates;
   readonly queue: SegmentQueue;
   readonly store: ThreadStore;
+  readonly sieve: SieveCalls;
   readonly quota: QuotaCheck;
   readonly maildropLocks: MaildropLocks;
   readonly loginGuard: LoginGuard;
@@ -244,8 +245,9 @@ async function build(
   onClose(() => queue.close());
   const remote = new ReplaceableRemote(config, resolverOf(config, clock), log);
   onClose(() => remote.close());
+  const sieve = threadSieve(pool);
   const filter = new Filter({
-    sieve: threadSieve(pool),
+    sieve,
     store,
     directory,
     queue,
@@ -298,6 +300,7 @@ async function build(
     certificates,
     queue,
     store,
+    sieve,
     quota,
     maildropLocks: new MaildropLocks(),
     loginGuard,
@@ -349,7 +352,7 @@ class ReplaceableRemote implements DeliveryAgent {
 }
 
 function protocolsDeps(config: Config, parts: Parts): ProtocolsDeps {
-  const { directory, queue, store, quota, maildropLocks, loginGuard, accountSessions } = parts;
+  const { directory, queue, store, sieve, quota, maildropLocks, loginGuard, accountSessions } = parts;
   const { certificates, surroundings } = parts;
   const hostname = hostnameOf(config);
   const accountQuotas = imapQuotas(config.directory.admins, directory, parts.sqlite);
@@ -357,6 +360,7 @@ function protocolsDeps(config: Config, parts: Parts): ProtocolsDeps {
     directory,
     queue,
     store,
+    sieve,
     quota,
     maildropLocks,
     loginGuard,

@@ -13,7 +13,7 @@ export interface Address {
 }
 
 /** Services that the configuration has room for and that this version does not serve. */
-const UNSERVED = ['managesieve', 'http', 'https'] as const;
+const UNSERVED = ['http', 'https'] as const;
 
 /** Those of them that `config` has listeners for: nothing will answer there. */
 export function unserved({ listeners }: Config): readonly string[] {

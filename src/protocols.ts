@@ -1,6 +1,8 @@
 import { join } from 'node:path';
 import type { QuotaCheck } from './checks/quota.ts';
 import type { Config } from './config/schema.ts';
+import type { SieveCalls } from './delivery/sieve/calls.ts';
+import { extensionNames } from './delivery/sieve/scripts.ts';
 import type { Directory } from './directory/directory.ts';
 import type { AccountQuotas } from './imap/account-quotas.ts';
 import { createImapServer, IMAP_REFUSAL } from './imap/server.ts';
@@ -8,6 +10,7 @@ import type { Clock } from './lib/clock.ts';
 import { networks } from './lib/ip.ts';
 import type { Logger } from './lib/logger.ts';
 import { version } from './lib/version.ts';
+import { createManageSieveServer, MANAGESIEVE_REFUSAL } from './managesieve/server.ts';
 import type { Accepted } from './net/connection.ts';
 import type { TlsContext } from './net/handshake.ts';
 import type { AccountSessions } from './net/limits.ts';
@@ -19,6 +22,7 @@ import type { QueueStore } from './queue/queue.ts';
 import { createSasl } from './sasl/index.ts';
 import type { LoginGuard } from './sasl/login-guard.ts';
 import { createSmtpServer, type SmtpServer } from './smtp/server.ts';
+import { FileScriptStore } from './store/script-store.ts';
 import type { MailStore } from './store/store.ts';
 
 /** What listeners can be opened for, each with its protocol. */
@@ -30,12 +34,13 @@ export type ServiceName =
   | 'imap'
   | 'imaps'
   | 'pop3'
-  | 'pop3s';
+  | 'pop3s'
+  | 'managesieve';
 
 export interface Service {
   readonly implicitTls: boolean;
   /** Whose share of `limits:` it takes. */
-  readonly limits: 'smtp' | 'submission' | 'lmtp' | 'imap' | 'pop3';
+  readonly limits: 'smtp' | 'submission' | 'lmtp' | 'imap' | 'pop3' | 'managesieve';
   /** What the protocol says to one too many. */
   readonly refusal: string;
   accept(accepted: Accepted): void;
@@ -55,6 +60,7 @@ export interface ProtocolsDeps {
   readonly directory: Directory & { allHaveScram(): boolean };
   readonly queue: QueueStore;
   readonly store: MailStore;
+  readonly sieve: Pick<SieveCalls, 'check'>;
   readonly quota: QuotaCheck;
   readonly maildropLocks: MaildropLocks;
   readonly loginGuard: LoginGuard;
@@ -127,7 +133,23 @@ export function createProtocols(config: Config, deps: ProtocolsDeps): Protocols 
     accountSessions: deps.accountSessions,
     locks: deps.maildropLocks,
   });
-  const all = [...Object.values(servers), imap, pop3];
+  const managesieve = createManageSieveServer({
+    ...readers,
+    settings: config.managesieve,
+    accountSessions: deps.accountSessions,
+    scripts: new FileScriptStore(config.dataDir, {
+      maxSize: config.managesieve.maxScriptSize,
+      maxScripts: config.managesieve.maxScripts,
+      maxTotal: config.managesieve.maxScriptsSize,
+    }),
+    abilities: {
+      extensions: extensionNames(config.sieve),
+      notify: config.sieve.maxNotifications > 0 ? ['mailto'] : [],
+      maxRedirects: config.sieve.maxRedirects,
+    },
+    check: (account, source) => deps.sieve.check(account, source),
+  });
+  const all = [...Object.values(servers), imap, pop3, managesieve];
   const lines = (accepted: Accepted): SocketLineConnection =>
     new SocketLineConnection(accepted, {
       tls: userTls,
@@ -164,6 +186,12 @@ export function createProtocols(config: Config, deps: ProtocolsDeps): Protocols 
       imaps: takeImap(true),
       pop3: takePop3(false),
       pop3s: takePop3(true),
+      managesieve: {
+        implicitTls: false,
+        limits: 'managesieve',
+        refusal: MANAGESIEVE_REFUSAL,
+        accept: (accepted) => void managesieve.handle(lines(accepted)),
+      },
     },
     get sessions() {
       return all.reduce((sum, server) => sum + server.sessions, 0);

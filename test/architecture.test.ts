@@ -12,7 +12,7 @@ const FLOORS = [
   ['message', 'directory', 'net', 'oauth'],
   ['sasl', 'store', 'queue', 'sieve'],
   ['checks', 'delivery', 'transfer'],
-  ['smtp', 'imap', 'pop3'],
+  ['smtp', 'imap', 'pop3', 'managesieve'],
   ['admin'],
   ['config'],
   ['open'],

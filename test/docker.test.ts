@@ -153,7 +153,7 @@ describe('the image', () => {
 
 describe('the ports', () => {
   test('are the standard ones', () => {
-    expect(sorted(ports)).toEqual([25, 110, 143, 465, 587, 993, 995]);
+    expect(sorted(ports)).toEqual([25, 110, 143, 465, 587, 993, 995, 4190]);
   });
 
   test('are the same in configuration, image and compose file', () => {

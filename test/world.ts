@@ -57,6 +57,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
         imaps: any(),
         pop3: any(),
         pop3s: any(),
+        managesieve: any(),
       },
       ...settings,
     },

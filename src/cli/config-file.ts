@@ -17,6 +17,7 @@ export const TRIAL: object = {
     imaps: [{ host: '127.0.0.1', port: 2993 }],
     pop3: [{ host: '127.0.0.1', port: 2110 }],
     pop3s: [{ host: '127.0.0.1', port: 2995 }],
+    managesieve: [{ host: '127.0.0.1', port: 4190 }],
   },
 };
 

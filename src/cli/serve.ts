@@ -167,6 +167,7 @@ const NOTES: Readonly<Record<string, string>> = {
   imaps: 'reads mail (TLS)',
   pop3: 'fetches mail (STLS)',
   pop3s: 'fetches mail (TLS)',
+  managesieve: 'edits mail filters (STARTTLS)',
 };
 
 /** Resolves to the new account's password, or undefined when the directory had accounts already. */

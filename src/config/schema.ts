@@ -4,6 +4,7 @@ import { type DirectoryOptions, directoryOptions } from '../directory/options.ts
 import { type DnsOptions, dnsOptions } from '../dns/options.ts';
 import { type ImapOptions, imapOptions } from '../imap/options.ts';
 import { network } from '../lib/options.ts';
+import { type ManageSieveOptions, manageSieveOptions } from '../managesieve/options.ts';
 import {
   type LimitsSettings,
   type ListenersSettings,
@@ -36,6 +37,7 @@ export interface Config {
   readonly sieve: SieveSettings;
   readonly imap: ImapOptions;
   readonly pop3: Pop3Options;
+  readonly managesieve: ManageSieveOptions;
   readonly log: {
     readonly level: 'debug' | 'info' | 'warn' | 'error';
     readonly format: 'auto' | 'json' | 'pretty';
@@ -75,6 +77,7 @@ export const schema: z.ZodType<Config, object> = z.strictObject({
   sieve: sieveOptions.prefault({}),
   imap: imapOptions.prefault({}),
   pop3: pop3Options.prefault({}),
+  managesieve: manageSieveOptions.prefault({}),
   log: z
     .strictObject({
       level: z.enum(['debug', 'info', 'warn', 'error']).default('info').describe('The least that is logged.'),

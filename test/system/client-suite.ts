@@ -45,6 +45,7 @@ const FIXED: Readonly<Record<string, number>> = {
   imaps: 2993,
   pop3: 2110,
   pop3s: 2995,
+  managesieve: 24190,
 };
 
 /** Runs the real mail programs of the harness against a daemon of this checkout. The programs must be installed. */
@@ -114,6 +115,7 @@ listeners:
   imaps: [${at('imaps')}]
   pop3: [${at('pop3')}]
   pop3s: [${at('pop3s')}]
+  managesieve: [${at('managesieve')}]
 `;
 }
 
@@ -126,6 +128,7 @@ const PORT_OPTIONS: readonly (readonly [service: string, ...options: string[]])[
   ['imaps', '--imaps'],
   ['pop3', '--pop3'],
   ['pop3s', '--pop3s'],
+  ['managesieve', '--sieve'],
 ];
 
 function harnessArguments(work: string, daemon: Daemon, run: ClientRun): string[] {

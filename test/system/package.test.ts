@@ -108,7 +108,7 @@ describe('the package', () => {
 
   test('starts without a file: a trial with a first account', async ({ skip }) => {
     skip(offline !== undefined, offline);
-    skip(!(await free([2525, 2587, 2465, 2143, 2993, 2110, 2995])), 'a port of the trial is taken');
+    skip(!(await free([2525, 2587, 2465, 2143, 2993, 2110, 2995, 4190])), 'a port of the trial is taken');
     const child = spawn(process.execPath, [program.entry, 'serve'], {
       cwd: mkdtempSync(join(dir, 'trial-')),
       stdio: ['ignore', 'pipe', 'inherit'],

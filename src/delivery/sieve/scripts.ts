@@ -1,7 +1,7 @@
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { AccountId } from '../../directory/directory.ts';
-import { compile, type Script } from '../../sieve/compile.ts';
+import { CORE, compile, type Script } from '../../sieve/compile.ts';
 import { SieveError } from '../../sieve/errors.ts';
 import type { Extension } from '../../sieve/extension.ts';
 import { EXTENSIONS, PROGRAM_EXTENSIONS } from '../../sieve/extensions/index.ts';
@@ -111,7 +111,15 @@ export class Scripts {
   }
 }
 
+/** As `require` and ManageSieve name them. */
+export function extensionNames(settings: SieveSettings): readonly string[] {
+  return extensionsFor(settings)
+    .map(({ name }) => name)
+    .filter((name) => name !== CORE)
+    .sort();
+}
+
 /** Programs can be run where an admin has listed some; their words are not known elsewhere. */
-export function extensionsFor({ programs }: SieveSettings): readonly Extension[] {
+function extensionsFor({ programs }: SieveSettings): readonly Extension[] {
   return Object.keys(programs).length > 0 ? [...EXTENSIONS, ...PROGRAM_EXTENSIONS] : EXTENSIONS;
 }
