@@ -237,7 +237,7 @@ test('usage is what the messages add up to, after any operations, also by other 
     }),
     { numRuns: 25 },
   );
-});
+}, 60_000);
 
 test('limits: an account has its own, or those of all; 0 is none', () => {
   const everybody = { storage: 5, messages: null, mailboxes: 9 };
