@@ -19,7 +19,12 @@ export function addressPart({ local, domain, name }: Mailbox, bound: Bound, run:
     const { detail } = splitDetail(user, run.host.delimiters);
     return detail === undefined ? [] : [detail];
   }
-  return [`${user}@${readable(domain)}`];
+  return [`${quoted(user)}@${readable(domain)}`];
+}
+
+/** As it was written: with quotation marks where a local part needs them (RFC 5322 3.4.1). */
+function quoted(local: string): string {
+  return /^[^\s()<>@,;:"[\]\\]+$/.test(local) ? local : `"${local.replace(/["\\]/g, '\\$&')}"`;
 }
 
 /** RFC 5233 4: without a separator there is no detail, not even an empty one. */

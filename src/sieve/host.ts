@@ -53,12 +53,12 @@ export interface SieveHost {
   /** RFC 5235: the header field that says it, and how; undefined: nothing does. */
   readonly spamtest: StatusOptions | undefined;
   readonly virustest: StatusOptions | undefined;
-  /** Programs that an admin has listed (vnd.dovecot.execute, filter); one that is not there has failed. */
+  /** Programs that an admin has listed (vnd.dovecot.execute, filter); undefined: there is none of that name. */
   execute(
     program: string,
     args: readonly string[],
     input: Uint8Array,
-  ): Promise<{ readonly ok: boolean; readonly output: Uint8Array }>;
+  ): Promise<{ readonly ok: boolean; readonly output: Uint8Array } | undefined>;
   /** vnd.dovecot.debug. */
   debug(text: string): void;
 }

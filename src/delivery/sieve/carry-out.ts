@@ -182,7 +182,7 @@ class Carrier<Message> {
 
   async #redirect({ to, message, notify, ret }: Redirect<Message>): Promise<void> {
     const { account, envelope, fields } = this.#occasion;
-    if (isRedirectLoop(account, fields)) {
+    if (isRedirectLoop([account, envelope.to], fields)) {
       this.#ports.note(`not redirected to ${to}: mail loop, kept in INBOX`);
       this.#mustKeep = true;
       return;

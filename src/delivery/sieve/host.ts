@@ -105,8 +105,9 @@ export function sieveHost(
     virustest: settings.virustest ?? undefined,
     async execute(program, args, input) {
       const known = Object.hasOwn(settings.programs, program) ? settings.programs[program] : undefined;
-      if (!known || mode === 'rehearsal') {
-        traces.notes.push(known ? `${program} is not run in a rehearsal` : `there is no program ${program}`);
+      if (!known) return undefined;
+      if (mode === 'rehearsal') {
+        traces.notes.push(`${program} is not run in a rehearsal`);
         return { ok: false, output: new Uint8Array(0) };
       }
       return runProgram(known, args, input, programEnvironment(question));

@@ -72,7 +72,8 @@ function bracketed(id: string): string {
 /** An address that a script wrote, perhaps with a name, as a header field has it. */
 export function mailboxText(text: string): string {
   const [mailbox] = addressesIn(Buffer.from(text).toString('latin1'));
-  return mailbox ? shown(mailbox) : `<${text.replace(/[<>\r\n]/g, '')}>`;
+  if (!mailbox) return text.replace(/[<>\r\n]/g, '');
+  return mailbox.name === null ? shown(mailbox).slice(1, -1) : shown(mailbox);
 }
 
 /** `"A. Name" <user@example.org>`; a name that is not ASCII as encoded words. */

@@ -5,10 +5,10 @@ import type { HeaderField } from '../../sieve/message.ts';
 /** Names each account that has sent the message on by a script; Pigeonhole's name for it. */
 const FIELD = 'X-Sieve-Redirected-From';
 
-/** RFC 5228 10: this account has sent it on before. */
-export function isRedirectLoop(account: string, fields: readonly HeaderField[]): boolean {
-  const own = account.toLowerCase();
-  return fields.some(({ name, value }) => name === FIELD.toLowerCase() && value.toLowerCase() === own);
+/** RFC 5228 10: one of these, who are the same, has sent it on before. */
+export function isRedirectLoop(accounts: readonly string[], fields: readonly HeaderField[]): boolean {
+  const own = new Set(accounts.map((account) => account.toLowerCase()));
+  return fields.some(({ name, value }) => name === FIELD.toLowerCase() && own.has(value.toLowerCase()));
 }
 
 /**

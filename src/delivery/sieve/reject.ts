@@ -38,7 +38,7 @@ export function rejectNotice(occasion: Occasion, reason: string, headerText: str
   const head = header([
     ['Date', formatDate(now.getTime(), 0)],
     ['From', `"Postmaster" <postmaster@${hostname}>`],
-    ['To', mailboxText(envelope.from)],
+    ['To', `<${mailboxText(envelope.from)}>`],
     ['Subject', subject === '' ? 'Automatically rejected mail' : `Rejected: ${subject.slice(0, 200)}`],
     ['Message-ID', messageId(occasion, 'reject')],
     ...threading(occasion),

@@ -109,7 +109,7 @@ function answeredTo({ fields }: Occasion, sender: string, which: VacationSetting
           return shown(one);
       }
     }
-  return mailboxText(sender);
+  return `<${mailboxText(sender)}>`;
 }
 
 function answerSubject(occasion: Occasion, subject: string | null, settings: VacationSettings): string {

@@ -45,13 +45,16 @@ export const regex: Extension = {
   modifiers: { quoteregex: { precedence: 20, apply: quoted(/[\\^$.|?*+()[\]{}]/) } },
 };
 
+/** It is none, or one that the engine does not know. */
+class BadRegex extends Error {}
+
 /** A key that no variable changes is looked at when the script is compiled. */
 function keyProblem(key: string, { regex: longest }: SieveLimits): string | undefined {
   try {
     compile(key, longest, true);
     return undefined;
   } catch (error) {
-    if (!(error instanceof SieveRuntimeError)) throw error;
+    if (!(error instanceof SieveRuntimeError || error instanceof BadRegex)) throw error;
     return error.message;
   }
 }
@@ -70,7 +73,7 @@ function compiled(run: Run, key: string, ignoreCase: boolean): RE2JS | undefined
   try {
     expression = compile(key, run.limits.regex, ignoreCase);
   } catch (error) {
-    if (!(error instanceof SieveRuntimeError)) throw error;
+    if (!(error instanceof BadRegex)) throw error;
     run.warnings.push(error.message);
   }
   cache.set(name, expression);
@@ -80,17 +83,19 @@ function compiled(run: Run, key: string, ignoreCase: boolean): RE2JS | undefined
 function compile(key: string, longest: number, ignoreCase: boolean): RE2JS {
   if (key.length > longest)
     throw new SieveRuntimeError(`the regular expression is longer than ${longest} characters`);
+  const shown = JSON.stringify(key.slice(0, 100));
+  let expression: RE2JS;
   try {
-    const expression = RE2JS.compile(
-      posix(key),
-      (ignoreCase ? RE2JS.CASE_INSENSITIVE : 0) | RE2JS.DOTALL | RE2JS.LONGEST_MATCH,
-    );
-    if (expression.programSize() > MAX_PROGRAM) throw new Error('its repetitions make it too big');
-    return expression;
+    const flags = RE2JS.DOTALL | RE2JS.LONGEST_MATCH;
+    expression = RE2JS.compile(posix(key), ignoreCase ? flags | RE2JS.CASE_INSENSITIVE : flags);
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    throw new SieveRuntimeError(`invalid regular expression ${JSON.stringify(key.slice(0, 100))}: ${why}`);
+    throw new BadRegex(
+      `invalid regular expression ${shown}: ${error instanceof Error ? error.message : error}`,
+    );
   }
+  if (expression.programSize() > MAX_PROGRAM)
+    throw new SieveRuntimeError(`the repetitions of the regular expression ${shown} make it too big`);
+  return expression;
 }
 
 /** POSIX 9.3.5: in brackets a backslash is a plain character, and `]` is one in the first place. */

@@ -152,7 +152,11 @@ async function executed(
 ): Promise<{ ok: boolean; output: Uint8Array }> {
   const { program: name, args } = program(bound, run);
   run.charge(1, input.length);
-  return run.host.execute(name, args, input);
+  const result = await run.host.execute(name, args, input);
+  if (result) return result;
+  // As a test it tells.
+  if (bound.command) throw new SieveRuntimeError(`there is no program ${JSON.stringify(name)}`, bound.at);
+  return { ok: false, output: new Uint8Array(0) };
 }
 
 function program(bound: Bound, run: Run): { program: string; args: readonly string[] } {

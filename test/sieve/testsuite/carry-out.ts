@@ -5,6 +5,7 @@ import { flagVariable } from '../../../src/sieve/flags.ts';
 import type { MessageVersion } from '../../../src/sieve/message.ts';
 import { scriptAddress } from '../../../src/sieve/script-address.ts';
 import { StoreError } from '../../../src/store/store.ts';
+import { runListed } from './host.ts';
 import type { State } from './state.ts';
 
 /** Carries the pending result out as the product does, into the folders of the suite and its outbox. */
@@ -85,7 +86,10 @@ function portsOf(state: State): Ports<MessageVersion> {
       for (const one of to) state.outbox.push({ from, to: one, bytes });
     },
     content: async (message) => parted(await message.whole()),
-    run: async () => false,
+    async run({ program, args, message }) {
+      const result = await runListed(state, ['pipe'], program, args, await message.whole());
+      return result?.ok ?? false;
+    },
     recall: async (space, key) => state.memory.get(`${space} ${key}`),
     async remember(space, key, value) {
       state.memory.set(`${space} ${key}`, value);

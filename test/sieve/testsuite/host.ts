@@ -1,5 +1,7 @@
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { type ProgramResult, runProgram } from '../../../src/delivery/sieve/program.ts';
 import { compile, type Script } from '../../../src/sieve/compile.ts';
 import type { SieveHost, StatusOptions } from '../../../src/sieve/host.ts';
 import type { State } from './state.ts';
@@ -20,7 +22,7 @@ export function suiteHost(state: State): SieveHost {
         .split(' ')
         .some(
           (name) =>
-            state.setting(`sieve_editheader_header/${name}/name`) === field &&
+            state.setting(`sieve_editheader_header/${name}/name`)?.toLowerCase() === field &&
             state.setting(`sieve_editheader_header/${name}/forbid_${change}`) === 'yes',
         ),
     get delimiters() {
@@ -51,7 +53,7 @@ export function suiteHost(state: State): SieveHost {
     get virustest() {
       return statusOf(state, 'virustest', 5);
     },
-    execute: async () => ({ ok: false, output: new Uint8Array(0) }),
+    execute: (program, args, input) => runListed(state, ['execute', 'filter'], program, args, input),
     debug: () => {},
   };
 }
@@ -114,4 +116,30 @@ async function included(
     () => undefined,
   );
   return source === undefined ? undefined : compile(source, state.extensions, state.limits());
+}
+
+/** A program of the folders that the suite has configured; undefined: it is not there. */
+export async function runListed(
+  state: State,
+  kinds: readonly string[],
+  program: string,
+  args: readonly string[],
+  input: Uint8Array,
+): Promise<ProgramResult | undefined> {
+  const kind = kinds.find((one) => state.setting(`sieve_${one}_bin_dir`) !== undefined) ?? '';
+  const path = join(
+    (state.setting(`sieve_${kind}_bin_dir`) ?? '').replace(/\$\{tst\.path\}/, state.directory),
+    program,
+  );
+  if (!existsSync(path)) return undefined;
+  const timeout = Number.parseInt(state.setting(`sieve_${kind}_exec_timeout`) ?? '10', 10) * 1000;
+  const { from, to, origTo = to } = state.envelope;
+  const environment = {
+    SENDER: from,
+    RECIPIENT: to,
+    ORIG_RECIPIENT: origTo,
+    HOME: state.directory,
+    HOST: 'host.example.com',
+  };
+  return runProgram({ command: [path], timeout }, args, input, environment);
 }

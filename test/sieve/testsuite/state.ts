@@ -50,7 +50,7 @@ export class State {
   }
 
   setting(name: string): string | undefined {
-    return this.active.get(name);
+    return this.active.get(name)?.trim();
   }
 
   number(name: string): number | undefined {

@@ -141,7 +141,6 @@ export function testsuite(state: State): Extension {
         arguments: ['strings'],
         check(bound, run) {
           const names = state.actions.map(({ type }) => (type === 'fileinto' ? 'store' : type));
-          if (state.result?.implicitKeep) names.push('keep');
           return run.match(bound, chosen(bound, run, names), run.texts(bound.args[0]));
         },
       },
@@ -173,8 +172,10 @@ function set(state: State, run: Run, bound: Bound): void {
   const address = value
     .trim()
     .replace(/^<(?:@\w[\w-]*(?:\.[\w-]+)*(?:,@\w[\w-]*(?:\.[\w-]+)*)*:)?([^<>]*)>$/, '$1');
-  if (part === 'message') state.setMessage(crlf(value));
-  else if (part === 'envelope.from') state.envelope = { ...state.envelope, from: address };
+  if (part === 'message') {
+    state.setMessage(crlf(value));
+    setFlagVariable(run, undefined, []);
+  } else if (part === 'envelope.from') state.envelope = { ...state.envelope, from: address };
   else if (part === 'envelope.to') state.envelope = { ...state.envelope, to: address, origTo: address };
   else if (part === 'envelope.orig_to') state.envelope = { ...state.envelope, origTo: address };
   else if (part === 'envelope.auth') state.envelope = { ...state.envelope, auth: address };
@@ -212,8 +213,9 @@ async function compileScript(state: State, path: string): Promise<boolean> {
   const source = await readFile(full, 'utf8');
   try {
     state.script = compile(source, state.extensions, state.limits());
-    const wrong = await missingIncludes(state, state.script, [full]);
-    state.errors.push(...wrong);
+    const count = { scripts: 0 };
+    state.errors.push(...(await missingIncludes(state, state.script, [full], count)));
+    if (count.scripts > state.limits().includes) state.errors.push('too many scripts are included');
   } catch (error) {
     if (!(error instanceof SieveError)) throw error;
     state.errors.push(...error.complaints.map(({ line, message }) => `line ${line}: ${message}`));
@@ -224,10 +226,16 @@ async function compileScript(state: State, path: string): Promise<boolean> {
 }
 
 /** The engine looks included scripts up when it runs; the suite wants to know before. */
-async function missingIncludes(state: State, script: Script, path: readonly string[]): Promise<string[]> {
+async function missingIncludes(
+  state: State,
+  script: Script,
+  path: readonly string[],
+  count: { scripts: number },
+): Promise<string[]> {
   const wrong: string[] = [];
   for (const { name, where, optional } of script.includes) {
     const key = `${where} ${name}`;
+    count.scripts++;
     if (path.includes(key)) {
       wrong.push(`circular include of ${name}`);
       continue;
@@ -235,7 +243,7 @@ async function missingIncludes(state: State, script: Script, path: readonly stri
     if (path.length > state.limits().includeDepth) return [`included script ${name} is nested too deeply`];
     try {
       const included = await suiteHost(state).included(name, where);
-      if (included) wrong.push(...(await missingIncludes(state, included, [...path, key])));
+      if (included) wrong.push(...(await missingIncludes(state, included, [...path, key], count)));
       else if (!optional) wrong.push(`included script ${name} does not exist`);
     } catch (error) {
       if (!(error instanceof SieveError)) throw error;
