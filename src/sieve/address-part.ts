@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import type { Mailbox } from '../message/address-list.ts';
 import type { Bound } from './bound.ts';
 import { readable } from './message.ts';
@@ -6,7 +7,8 @@ import type { Run } from './run.ts';
 /** The part of an address that a test is about (RFC 5228 2.7.4, RFC 5233). An address that is none has no parts. */
 export function addressPart({ local, domain, name }: Mailbox, bound: Bound, run: Run): string[] {
   const { tags } = bound;
-  if (local === null || domain === null) {
+  // RFC 6532 3.2: octets that are no UTF-8 are in no address.
+  if (local === null || domain === null || !isUtf8(Buffer.from(`${local}${domain}`, 'latin1'))) {
     // RFC 5228 2.7.4: what cannot be parsed is compared as it stands, as a whole.
     const parts = ['localpart', 'domain', 'user', 'detail'];
     return parts.some((part) => tags.has(part)) ? [] : [readable(local ?? name ?? '')];

@@ -14,9 +14,9 @@ export interface Outcome {
   readonly failures: readonly { readonly test: string; readonly reason: string }[];
 }
 
-/** Runs a test file as a script: `.svtest`, or `.svtest.in` of which what is for other engines is left out. */
+/** Runs a test file as a script: `.svtest`, or `.svtest.in`, in which what is for engines without UTF-8 in addresses is comment. */
 export async function runFile(path: string): Promise<Outcome> {
-  const source = (await readFile(path, 'utf8')).replaceAll('#UTF8#', '');
+  const source = await readFile(path, 'utf8');
   const state = new State(dirname(path));
   state.extensions = [...EXTENSIONS, ...PROGRAM_EXTENSIONS, testsuite(state)];
   try {
