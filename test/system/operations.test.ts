@@ -307,21 +307,17 @@ function unprivileged(at: Place, ...words: readonly string[]): Outcome {
 describe('services that this version does not have', () => {
   test('listeners for them are warned of, not refused', async () => {
     const [smtp = 0, http = 0] = await freePorts(2);
-    const at = somewhere({ listeners: { smtp: on(smtp), http: on(http), managesieve: on(0) } });
+    const at = somewhere({ listeners: { smtp: on(smtp), http: on(http) } });
     const daemon = await running(at);
     const message = 'nothing listens there: not served in this version';
     await daemon.logged(message, { level: 'warn', setting: 'listeners.http' });
-    await daemon.logged(message, { level: 'warn', setting: 'listeners.managesieve' });
     const { code, out } = at.facteur(['check-config']);
     expect(code).toBe(0);
     expect(out).toContain('warning: listeners.http is not served in this version\n');
     expect(out).toContain('no problems found');
     expect(JSON.parse(at.facteur(['check-config', '--json']).out)).toMatchObject({
       problems: [],
-      warnings: [
-        'listeners.managesieve is not served in this version',
-        'listeners.http is not served in this version',
-      ],
+      warnings: ['listeners.http is not served in this version'],
     });
   });
 });
