@@ -9,12 +9,14 @@ import { queueHandlers } from './admin/queue.ts';
 import { storeHandlers } from './admin/store.ts';
 import { transferHandlers } from './admin/transfer.ts';
 import type { QuotaCheck } from './checks/quota.ts';
+import type { RecipientScripts } from './checks/recipient-scripts.ts';
 import type { Config } from './config/schema.ts';
 import { LocalAgent } from './delivery/local.ts';
 import { RemoteAgent } from './delivery/remote/remote-agent.ts';
 import { ourselves } from './delivery/self.ts';
 import { type SieveCalls, threadSieve } from './delivery/sieve/calls.ts';
 import { Filter } from './delivery/sieve/filter.ts';
+import { recipientScripts } from './delivery/sieve/receipt.ts';
 import { submit } from './delivery/submit.ts';
 import type { AccountId, Directory } from './directory/directory.ts';
 import { FileDirectory } from './directory/file-directory.ts';
@@ -177,6 +179,7 @@ interface Parts {
   readonly queue: SegmentQueue;
   readonly store: ThreadStore;
   readonly sieve: SieveCalls;
+  readonly recipientScripts: RecipientScripts;
   readonly quota: QuotaCheck;
   readonly maildropLocks: MaildropLocks;
   readonly loginGuard: LoginGuard;
@@ -257,6 +260,7 @@ async function build(
     settings: config.sieve,
   });
   const delimiter = config.directory.recipientDelimiters.at(0) ?? '+';
+  const recipients = recipientScripts(sieve, delimiter);
   const local = new LocalAgent({ filter, directory, delimiter, whenFull: quota.whenFull, log });
   const scheduler = new Scheduler(schedulerOptions(config), {
     store: queue,
@@ -301,6 +305,7 @@ async function build(
     queue,
     store,
     sieve,
+    recipientScripts: recipients,
     quota,
     maildropLocks: new MaildropLocks(),
     loginGuard,
@@ -352,8 +357,8 @@ class ReplaceableRemote implements DeliveryAgent {
 }
 
 function protocolsDeps(config: Config, parts: Parts): ProtocolsDeps {
-  const { directory, queue, store, sieve, quota, maildropLocks, loginGuard, accountSessions } = parts;
-  const { certificates, surroundings } = parts;
+  const { directory, queue, store, sieve, recipientScripts, quota, maildropLocks, loginGuard } = parts;
+  const { accountSessions, certificates, surroundings } = parts;
   const hostname = hostnameOf(config);
   const accountQuotas = imapQuotas(config.directory.admins, directory, parts.sqlite);
   const shared = {
@@ -361,6 +366,7 @@ function protocolsDeps(config: Config, parts: Parts): ProtocolsDeps {
     queue,
     store,
     sieve,
+    recipientScripts,
     quota,
     maildropLocks,
     loginGuard,

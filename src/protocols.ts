@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { QuotaCheck } from './checks/quota.ts';
+import type { RecipientScripts } from './checks/recipient-scripts.ts';
 import type { Config } from './config/schema.ts';
 import type { SieveCalls } from './delivery/sieve/calls.ts';
 import { extensionNames } from './delivery/sieve/scripts.ts';
@@ -62,6 +63,7 @@ export interface ProtocolsDeps {
   readonly store: MailStore;
   readonly sieve: Pick<SieveCalls, 'check'>;
   readonly quota: QuotaCheck;
+  readonly recipientScripts: RecipientScripts;
   readonly maildropLocks: MaildropLocks;
   readonly loginGuard: LoginGuard;
   readonly accountSessions: AccountSessions;
@@ -111,6 +113,7 @@ export function createProtocols(config: Config, deps: ProtocolsDeps): Protocols 
       directory,
       queue,
       quota,
+      scripts: deps.recipientScripts,
       sasl,
       tls: service === 'submission' ? userTls : tls,
       settings: config.smtp,

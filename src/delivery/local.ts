@@ -5,14 +5,13 @@
 import type { AccountId, Directory } from '../directory/directory.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { Piece } from '../lib/pieces.ts';
-import { formatAddress } from '../mail/address.ts';
 import type { RawMessage } from '../mail/raw-message.ts';
 import type { EnhancedCode, Reply } from '../mail/reply.ts';
 import { deliveredToField, returnPathField } from '../mail/trace.ts';
 import { fieldValues } from '../message/header.ts';
 import type { DeliveryAgent, Job, Outcome, QueuedMessage, QueuedRecipient } from '../queue/queue.ts';
-import type { Envelope } from '../sieve/host.ts';
 import { StoreError } from '../store/store.ts';
+import { scriptEnvelope } from './sieve/envelope.ts';
 import type { Filter } from './sieve/filter.ts';
 import { rejectReply } from './sieve/reject.ts';
 
@@ -74,7 +73,7 @@ export class LocalAgent implements DeliveryAgent {
     const { refused } = await this.#filter.deliver({
       account,
       detail: recipient.detail,
-      envelope: this.#envelope(message, recipient, account),
+      envelope: scriptEnvelope(message, recipient, account, this.#delimiter),
       key: `${message.id}-${recipient.index}`,
       internalDate: message.queuedAt,
       content: finalContent(message, account, raw.pieces),
@@ -83,25 +82,6 @@ export class LocalAgent implements DeliveryAgent {
     if (refused?.extended)
       return { index: recipient.index, is: 'failed', reply: rejectReply(refused.reason, message.smtputf8) };
     return { index: recipient.index, is: 'delivered', reply: reply(250, '2.0.0', 'Delivered to mailbox') };
-  }
-
-  #envelope(message: QueuedMessage, recipient: QueuedRecipient, account: AccountId): Envelope {
-    const { detail, notify, orcpt } = recipient;
-    const { ret, envid } = message;
-    const at = account.lastIndexOf('@');
-    return {
-      from: message.from === null ? '' : formatAddress(message.from),
-      to:
-        detail === undefined
-          ? account
-          : `${account.slice(0, at)}${this.#delimiter}${detail}${account.slice(at)}`,
-      origTo: formatAddress(recipient.original),
-      ...(message.account === null ? {} : { auth: message.account }),
-      ...(notify === undefined ? {} : { notify: notify.join(',') }),
-      ...(orcpt === undefined ? {} : { orcpt }),
-      ...(ret === undefined ? {} : { ret }),
-      ...(envid === undefined ? {} : { envid }),
-    };
   }
 
   #refusal(recipient: QueuedRecipient, message: QueuedMessage, error: unknown): Outcome {

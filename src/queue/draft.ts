@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { DurableFiles, OpenFile } from '../lib/durable-file.ts';
+import type { Piece } from '../lib/pieces.ts';
 import { isDiskFull } from '../lib/sqlite.ts';
 import { type Draft, type NewMessage, QueueFull, type QueueId } from './queue.ts';
 
@@ -70,6 +71,12 @@ export class QueueDraft implements Draft {
     const mayStay = !this.#spool && this.#held <= budget.inlineLimit && budget.used <= budget.limit;
     if (mayStay || (this.#spool && this.#held < SPOOL_RUN)) return undefined;
     return this.#write();
+  }
+
+  async pieces(): Promise<readonly Piece[]> {
+    if (this.#writing === undefined) return [...this.#chunks];
+    await this.#write();
+    return this.#spool ? [{ path: this.#spool.path, start: 0, end: this.#spool.end }] : [];
   }
 
   async commit(message: NewMessage): Promise<void> {

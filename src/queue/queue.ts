@@ -1,4 +1,5 @@
 import type { AccountId } from '../directory/directory.ts';
+import type { Piece } from '../lib/pieces.ts';
 import type { Address, ReversePath } from '../mail/address.ts';
 import type { Envelope, NotifyCondition } from '../mail/envelope.ts';
 import type { RawMessage } from '../mail/raw-message.ts';
@@ -71,6 +72,8 @@ export interface Draft {
   readonly id: QueueId;
   /** Resolves when there is room for more. Throws QueueFull when the disk is full. */
   write(chunk: Uint8Array): Promise<void> | undefined;
+  /** What was written so far; may be read until commit or abort. */
+  pieces(): Promise<readonly Piece[]>;
   /** Resolves only when a power cut can no longer lose the message: then, and only then, say 250. */
   commit(message: NewMessage): Promise<void>;
   /** Forgets it; safe to call at any time, also after commit (then it does nothing). */

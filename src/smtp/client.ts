@@ -1,4 +1,5 @@
 import type { QuotaCheck } from '../checks/quota.ts';
+import type { RecipientScripts } from '../checks/recipient-scripts.ts';
 import type { AccountId, Directory } from '../directory/directory.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Networks } from '../lib/ip.ts';
@@ -18,6 +19,7 @@ export interface SmtpRoom {
   readonly directory: Directory;
   readonly queue: QueueStore;
   readonly quota: QuotaCheck;
+  readonly scripts: RecipientScripts;
   readonly sasl: Sasl;
   readonly settings: SmtpOptions;
   /** Peers that may relay without a password. */

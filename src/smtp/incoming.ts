@@ -1,3 +1,4 @@
+import type { Piece } from '../lib/pieces.ts';
 import { SmtpError } from '../mail/reply.ts';
 import { type Draft, type NewMessage, QueueFull } from '../queue/queue.ts';
 import { HeaderSection } from './header.ts';
@@ -29,6 +30,7 @@ export class Incoming {
   #header: HeaderSection | undefined = new HeaderSection();
   #refusal: SmtpError | undefined;
   #size = 0;
+  #finished: Promise<void> | undefined;
 
   constructor(draft: Draft, rules: IncomingRules) {
     this.#draft = draft;
@@ -67,6 +69,18 @@ export class Incoming {
     return this.#pass(content);
   }
 
+  /** The whole message as it will be queued, nothing more may come; undefined when it has been refused. */
+  async pieces(): Promise<readonly Piece[] | undefined> {
+    await this.#finish();
+    if (this.#refusal) return undefined;
+    try {
+      return await this.#draft.pieces();
+    } catch (error) {
+      this.refuse(error);
+      return undefined;
+    }
+  }
+
   /**
    * Resolves when the message is durable.
    * @throws SmtpError with the reply to give; then nothing is left of the message.
@@ -98,7 +112,12 @@ export class Incoming {
     this.refuse(new SmtpError(550, '5.6.11', 'Lines must end with CRLF: lone CR or LF in message'));
   }
 
-  async #finish(): Promise<void> {
+  #finish(): Promise<void> {
+    this.#finished ??= this.#end();
+    return this.#finished;
+  }
+
+  async #end(): Promise<void> {
     if (this.#refusal) return;
     const missing = this.#lineEnds.end();
     if (missing === 'bare') {

@@ -10,7 +10,7 @@ export interface AcceptedRecipient {
   readonly parameters: RcptParameters;
 }
 
-type FinalRecipient = NewMessage['recipients'][number];
+export type FinalRecipient = NewMessage['recipients'][number];
 
 /** Where the message goes, aliases expanded; who is reached in several ways gets it once. */
 export function finalRecipients(accepted: readonly AcceptedRecipient[]): readonly FinalRecipient[] {
@@ -21,6 +21,23 @@ export function finalRecipients(accepted: readonly AcceptedRecipient[]): readonl
       if (!final.has(key)) final.set(key, { ...whereTo(destination, original), original, ...parameters });
     }
   return [...final.values()];
+}
+
+/** Those of the final recipients that one RCPT leads to. */
+export function finalOf(
+  { destinations }: AcceptedRecipient,
+  recipients: readonly FinalRecipient[],
+): readonly FinalRecipient[] {
+  const keys = new Set(destinations.map(keyOf));
+  return recipients.filter(({ address, account, detail }) =>
+    keys.has(
+      keyOf(
+        account === null
+          ? { is: 'remote', address }
+          : { is: 'account', account, ...(detail === undefined ? {} : { detail }) },
+      ),
+    ),
+  );
 }
 
 function keyOf(destination: Destination): string {

@@ -12,8 +12,15 @@ import { asRefusal, Incoming } from './incoming.ts';
 import type { BareNewline } from './line-ends.ts';
 import { type MailParameters, parseMailParameters, parseRcptParameters } from './parameters.ts';
 import { parseForwardPath, parseReversePath, splitArguments } from './path.ts';
-import { type AcceptedRecipient, finalRecipients } from './recipients.ts';
+import { type AcceptedRecipient, type FinalRecipient, finalOf, finalRecipients } from './recipients.ts';
 import { completeHeader } from './submitted-header.ts';
+
+interface Message {
+  readonly incoming: Incoming;
+  readonly envelope: NewMessage;
+  /** Recipients whose scripts may yet refuse it, before we answer. */
+  readonly mayRefuse: Promise<readonly FinalRecipient[]>;
+}
 
 /**
  * One mail transaction (RFC 5321 3.3): MAIL, RCPTs, then the message by DATA or in chunks (RFC 3030). Ends with
@@ -26,7 +33,7 @@ export class Transaction {
   readonly #parameters: MailParameters;
   readonly #recipients: AcceptedRecipient[] = [];
   #refusedRecipients = 0;
-  #message: { readonly incoming: Incoming; readonly envelope: NewMessage } | undefined;
+  #message: Message | undefined;
 
   private constructor(room: SmtpRoom, client: Client, from: ReversePath, parameters: MailParameters) {
     this.#room = room;
@@ -115,8 +122,17 @@ export class Transaction {
     const message = this.#message;
     if (!message) return [{ code: 503, enhanced: '5.5.1', text: 'No message' }];
     this.#message = undefined;
-    const reply = await this.#commit(message.incoming, message.envelope);
-    return this.#room.service === 'lmtp' ? this.#recipients.map(() => reply) : [reply];
+    const refused = await this.#refusals(message);
+    const { envelope } = message;
+    const left = envelope.recipients.filter((recipient) => !refused.has(recipient));
+    const reply =
+      left.length === 0
+        ? this.#refuse(message.incoming, [...refused.values()])
+        : await this.#commit(message.incoming, { ...envelope, recipients: left });
+    if (this.#room.service !== 'lmtp') return [reply];
+    return this.#recipients.map(
+      (accepted) => refused.get(finalOf(accepted, envelope.recipients)[0] as FinalRecipient) ?? reply,
+    );
   }
 
   /** Nothing more of it is wanted; safe at any time. */
@@ -143,7 +159,8 @@ export class Transaction {
         trace: finalTrace + this.#received(draft.id),
         header: (section, extent) => this.#judgeHeader(section, extent, draft.id, mailbox),
       });
-      this.#message = { incoming, envelope: this.#envelope(recipients, Buffer.byteLength(finalTrace)) };
+      const envelope = this.#envelope(recipients, Buffer.byteLength(finalTrace));
+      this.#message = { incoming, envelope, mayRefuse: this.#mayRefuse(recipients) };
     } catch (error) {
       throw asRefusal(error);
     }
@@ -178,6 +195,52 @@ export class Transaction {
       else log.error({ ...fields, reply: formatReply(reply), err: cause }, 'message not accepted');
       return reply;
     }
+  }
+
+  /**
+   * Whose scripts are asked: one recipient's, or in LMTP each one's, since there each has a reply of its own. What an alias
+   * leads to beside others is asked at delivery only.
+   */
+  async #mayRefuse(recipients: readonly FinalRecipient[]): Promise<readonly FinalRecipient[]> {
+    const { service, scripts } = this.#room;
+    if (service !== 'lmtp' && recipients.length > 1) return [];
+    const reached = this.#recipients.map((accepted) => finalOf(accepted, recipients));
+    const asked = recipients.filter((recipient) =>
+      reached.every((final) => final.length === 1 || !final.includes(recipient)),
+    );
+    const answers = await Promise.all(
+      asked.map(({ account }) => account !== null && scripts.mayRefuse(account)),
+    );
+    return asked.filter((_, i) => answers[i]);
+  }
+
+  async #refusals({ incoming, envelope, mayRefuse }: Message): Promise<ReadonlyMap<FinalRecipient, Reply>> {
+    const refused = new Map<FinalRecipient, Reply>();
+    for (const recipient of await mayRefuse) {
+      const { account } = recipient;
+      if (incoming.refusal || account === null) break;
+      const content = await incoming.pieces();
+      if (content === undefined) break;
+      const trace = `${returnPathField(this.#from)}${deliveredToField(account)}`;
+      const reply = await this.#room.scripts.refusal({
+        account,
+        message: envelope,
+        recipient,
+        content: envelope.finalTrace === 0 ? [Buffer.from(trace), ...content] : content,
+      });
+      if (reply) refused.set(recipient, reply);
+    }
+    return refused;
+  }
+
+  /** All recipients have: the first one's words are the answer. */
+  #refuse(incoming: Incoming, [reply]: readonly Reply[]): Reply {
+    const refusal = reply ?? { code: 550, enhanced: '5.7.1', text: 'Refused' };
+    incoming.abort();
+    const { sid, peer, helo } = this.#client;
+    const fields = { sid, qid: incoming.id, ip: peer.ip, helo, from: this.#fromText(), size: incoming.size };
+    this.#room.log.info({ ...fields, reply: formatReply(refusal) }, 'message refused');
+    return refusal;
   }
 
   #envelope(recipients: NewMessage['recipients'], finalTrace: number): NewMessage {

@@ -187,9 +187,56 @@ test('vacation answers once, and not to lists', async () => {
   await arrives(alice, 'INBOX', 'first');
 });
 
-test('reject tells the sender with a disposition notification', async () => {
+test.each(['reject', 'ereject'])('%s of an only recipient is the answer to DATA', async (name) => {
+  await script(`require "${name}"; if header :is "subject" "unwanted" { ${name} "No thänks,\r\n really."; }`);
+  const refused = send({ subject: 'unwanted' });
+  await expect(refused).rejects.toMatchObject({
+    responseCode: 550,
+    response: '550 5.7.1 No thanks, really.',
+  });
+  await send({ subject: 'wanted' });
+  await arrives(alice, 'INBOX', 'wanted');
+  expect(await count(alice, 'INBOX', 'unwanted')).toBe(0);
+});
+
+test('a big message is refused, too', async () => {
+  await script('require ["reject", "body"]; if body :contains "the end" { reject "Too long to read."; }');
+  const text = `${'All work and no play. '.repeat(40_000)} the end`;
+  await expect(send({ subject: 'long', text })).rejects.toMatchObject({ responseCode: 550 });
+  await send({ subject: 'also long', text: text.slice(0, -10) });
+  await arrives(alice, 'INBOX', 'also long');
+});
+
+test('what a script does beside refusing cannot be said in a reply: a report follows', async () => {
+  await script(`require ["ereject", "enotify"]; notify :message "Look" "mailto:${BOB}"; ereject "Ask Bob.";`);
+  await send({ from: BOB, subject: 'refused and told' });
+  await arrives(bob, 'INBOX', 'Look');
+  expect(await arrives(bob, 'INBOX', 'Undelivered')).toContain('Ask Bob.');
+});
+
+test('in LMTP each recipient has an answer', async () => {
+  await script('require "reject"; reject "Not me.";');
+  const transport = nodemailer.createTransport({
+    host: '127.0.0.1',
+    port: world.port('lmtp'),
+    lmtp: true,
+    ignoreTLS: true,
+  });
+  const { accepted, rejectedErrors } = await transport.sendMail({
+    envelope: { from: 'friend@example.net', to: [ALICE, BOB] },
+    subject: 'by LMTP',
+    text: 'Hello',
+  });
+  transport.close();
+  expect(accepted).toEqual([BOB]);
+  expect(rejectedErrors).toMatchObject([{ recipient: ALICE, response: '550 5.7.1 Not me.' }]);
+  await arrives(bob, 'INBOX', 'by LMTP');
+  expect(await count(alice, 'INBOX', 'by LMTP')).toBe(0);
+});
+
+test('reject of one of several tells the sender with a disposition notification', async () => {
   await script('require "reject"; reject "No thanks.";');
-  await send({ from: BOB, subject: 'unwanted' });
+  await send({ from: BOB, to: `${ALICE}, ${BOB}`, subject: 'unwanted' });
   const notice = await arrives(bob, 'INBOX', 'Rejected: unwanted');
   expect(notice).toContain('No thanks.');
   expect(notice).toContain('Disposition: automatic-action/MDN-sent-automatically; deleted');

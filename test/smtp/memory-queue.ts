@@ -51,6 +51,7 @@ export function memoryQueue(): MemoryQueue {
         pieces.push(Buffer.from(chunk));
         return pieces.length % 7 === 0 ? Promise.resolve() : undefined;
       },
+      pieces: async () => [...pieces],
       async commit(message) {
         await queue.beforeCommit();
         if (queue.faults.commit) throw queue.faults.commit;

@@ -59,6 +59,7 @@ export async function smtpWorld(options: WorldOptions = {}): Promise<World> {
     directory: directory.directory,
     queue: queue.store,
     quota: { admit: async () => {}, whenFull: 'tempfail' },
+    scripts: { mayRefuse: async () => false, refusal: async () => undefined },
     sasl: createSasl({
       directory: directory.directory,
       log,

@@ -9,6 +9,8 @@ import type { Checked } from './service.ts';
 export interface SieveCalls {
   /** Never rejects for what a script does. */
   decide(question: Question): Promise<Decision>;
+  /** Whether a script that runs for this account's mail could refuse a message. */
+  mayRefuse(account: AccountId): Promise<boolean>;
   /** Resolves to warnings. Throws SieveError. */
   check(account: AccountId, source: string): Promise<readonly Complaint[]>;
   recall(account: AccountId, space: string, key: string): Promise<string | undefined>;
@@ -24,6 +26,7 @@ export function threadSieve(pool: ThreadPool): SieveCalls {
 function calling(call: <T>(account: AccountId, method: string, argument: object) => Promise<T>): SieveCalls {
   return {
     decide: (question) => call(question.account, 'decide', question),
+    mayRefuse: (account) => call(account, 'mayRefuse', { account }),
     async check(account, source) {
       const checked = await call<Checked>(account, 'check', { source });
       if (checked.is === 'bad') throw new SieveError(checked.complaints);

@@ -15,8 +15,8 @@ export interface Question {
   readonly environment: Readonly<Record<string, string>>;
   /** Which scripts: of a delivery the admin's and the user's active one, else this one of the user's. */
   readonly script?: string;
-  /** `rehearsal`: nothing is remembered (duplicate), no program is run. */
-  readonly mode: 'delivery' | 'rehearsal';
+  /** `receipt`: the message may still be refused; a script that needs a program cannot go on. `rehearsal`: no program is run. */
+  readonly mode: 'delivery' | 'receipt' | 'rehearsal';
 }
 
 /** The message of an action. */

@@ -4,6 +4,7 @@ import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/logger.ts';
 import { version } from '../../lib/version.ts';
 import { formatDate } from '../../message/date.ts';
+import { SieveRuntimeError } from '../../sieve/errors.ts';
 import type { SieveHost } from '../../sieve/host.ts';
 import type { ListSettings, SieveSettings } from '../../sieve/options.ts';
 import type { KeyValue } from '../../store/key-value.ts';
@@ -106,6 +107,8 @@ export function sieveHost(
     async execute(program, args, input) {
       const known = Object.hasOwn(settings.programs, program) ? settings.programs[program] : undefined;
       if (!known) return undefined;
+      // It would run again at the delivery.
+      if (mode === 'receipt') throw new SieveRuntimeError('a program is needed');
       if (mode === 'rehearsal') {
         traces.notes.push(`${program} is not run in a rehearsal`);
         return { ok: false, output: new Uint8Array(0) };

@@ -1,6 +1,7 @@
 import type { AccountId } from '../../directory/directory.ts';
 import { pieceSize, readPieces } from '../../lib/pieces.ts';
 import type { Service } from '../../lib/thread-pool.ts';
+import type { Script } from '../../sieve/compile.ts';
 import { type Complaint, SieveError } from '../../sieve/errors.ts';
 import { execute } from '../../sieve/execute.ts';
 import { MessageVersion } from '../../sieve/message.ts';
@@ -86,6 +87,16 @@ export function sieveService(options: ServiceOptions): Service {
       }
     },
 
+    mayRefuse: ({ account }: { readonly account: AccountId }): boolean => {
+      try {
+        return scripts.forDelivery(account).some(({ script }) => mayRefuse(script));
+      } catch (error) {
+        // A script that cannot run refuses nothing.
+        if (error instanceof SieveError) return false;
+        throw error;
+      }
+    },
+
     check: ({ source }: { readonly source: string }): Checked => {
       try {
         const { warnings, requires } = scripts.compile(source);
@@ -114,6 +125,11 @@ export function sieveService(options: ServiceOptions): Service {
       readonly expires: number;
     }) => memory.set(mark.account, mark.space, mark.key, mark.value, mark.expires),
   };
+}
+
+/** What a script includes is known only when it runs. */
+function mayRefuse({ requires, includes }: Script): boolean {
+  return requires.has('reject') || requires.has('ereject') || includes.length > 0;
 }
 
 function chosenScripts({ account, script }: Question, { scripts }: ServiceOptions): readonly NamedScript[] {
