@@ -9,12 +9,14 @@ import { queueHandlers } from './admin/queue.ts';
 import { storeHandlers } from './admin/store.ts';
 import { transferHandlers } from './admin/transfer.ts';
 import type { QuotaCheck } from './checks/quota.ts';
-import type { RecipientScripts } from './checks/recipient-scripts.ts';
 import type { Config } from './config/schema.ts';
 import { LocalAgent } from './delivery/local.ts';
+import type { MailboxEvents } from './delivery/mailbox-events.ts';
+import type { RecipientScripts } from './delivery/recipient-scripts.ts';
 import { RemoteAgent } from './delivery/remote/remote-agent.ts';
 import { ourselves } from './delivery/self.ts';
 import { type SieveCalls, threadSieve } from './delivery/sieve/calls.ts';
+import { ScriptedEvents } from './delivery/sieve/events.ts';
 import { Filter } from './delivery/sieve/filter.ts';
 import { recipientScripts } from './delivery/sieve/receipt.ts';
 import { submit } from './delivery/submit.ts';
@@ -180,6 +182,7 @@ interface Parts {
   readonly store: ThreadStore;
   readonly sieve: SieveCalls;
   readonly recipientScripts: RecipientScripts;
+  readonly mailboxEvents: MailboxEvents;
   readonly quota: QuotaCheck;
   readonly maildropLocks: MaildropLocks;
   readonly loginGuard: LoginGuard;
@@ -249,7 +252,7 @@ async function build(
   const remote = new ReplaceableRemote(config, resolverOf(config, clock), log);
   onClose(() => remote.close());
   const sieve = threadSieve(pool);
-  const filter = new Filter({
+  const acting = {
     sieve,
     store,
     directory,
@@ -258,7 +261,8 @@ async function build(
     log,
     hostname: hostnameOf(config),
     settings: config.sieve,
-  });
+  };
+  const filter = new Filter(acting);
   const delimiter = config.directory.recipientDelimiters.at(0) ?? '+';
   const recipients = recipientScripts(sieve, delimiter);
   const local = new LocalAgent({ filter, directory, delimiter, whenFull: quota.whenFull, log });
@@ -306,6 +310,7 @@ async function build(
     store,
     sieve,
     recipientScripts: recipients,
+    mailboxEvents: new ScriptedEvents(acting),
     quota,
     maildropLocks: new MaildropLocks(),
     loginGuard,
@@ -357,8 +362,8 @@ class ReplaceableRemote implements DeliveryAgent {
 }
 
 function protocolsDeps(config: Config, parts: Parts): ProtocolsDeps {
-  const { directory, queue, store, sieve, recipientScripts, quota, maildropLocks, loginGuard } = parts;
-  const { accountSessions, certificates, surroundings } = parts;
+  const { directory, queue, store, sieve, recipientScripts, mailboxEvents, quota, maildropLocks } = parts;
+  const { loginGuard, accountSessions, certificates, surroundings } = parts;
   const hostname = hostnameOf(config);
   const accountQuotas = imapQuotas(config.directory.admins, directory, parts.sqlite);
   const shared = {
@@ -367,6 +372,7 @@ function protocolsDeps(config: Config, parts: Parts): ProtocolsDeps {
     store,
     sieve,
     recipientScripts,
+    mailboxEvents,
     quota,
     maildropLocks,
     loginGuard,

@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import type { QuotaCheck } from './checks/quota.ts';
-import type { RecipientScripts } from './checks/recipient-scripts.ts';
 import type { Config } from './config/schema.ts';
+import type { MailboxEvents } from './delivery/mailbox-events.ts';
+import type { RecipientScripts } from './delivery/recipient-scripts.ts';
 import type { SieveCalls } from './delivery/sieve/calls.ts';
 import { extensionNames } from './delivery/sieve/scripts.ts';
 import type { Directory } from './directory/directory.ts';
@@ -64,6 +65,7 @@ export interface ProtocolsDeps {
   readonly sieve: Pick<SieveCalls, 'check'>;
   readonly quota: QuotaCheck;
   readonly recipientScripts: RecipientScripts;
+  readonly mailboxEvents: MailboxEvents;
   readonly maildropLocks: MaildropLocks;
   readonly loginGuard: LoginGuard;
   readonly accountSessions: AccountSessions;
@@ -76,10 +78,19 @@ export interface ProtocolsDeps {
   readonly log: Logger;
 }
 
+/** RFC 5804 1.8. */
+const MANAGESIEVE_PORT = 4190;
 const SMTP_REFUSAL = '421 4.7.0 Too many connections, try again later\r\n';
 
 /** As RFC 4422 names them. */
 const SASL_SERVICES = { imap: 'imap', pop3: 'pop', submission: 'smtp' } as const;
+
+/** RFC 6785 2.1, RFC 5804 3; null where scripts cannot be edited. */
+function sieveUrl({ listeners }: Config, hostname: string): string | null {
+  const [first] = listeners.managesieve;
+  if (!first) return null;
+  return `sieve://${hostname}${first.port === MANAGESIEVE_PORT ? '' : `:${first.port}`}`;
+}
 
 export function createProtocols(config: Config, deps: ProtocolsDeps): Protocols {
   const { hostname, directory, queue, store, quota, tls, userTls, clock, log } = deps;
@@ -126,6 +137,7 @@ export function createProtocols(config: Config, deps: ProtocolsDeps): Protocols 
   const imap = createImapServer({
     ...readers,
     settings: config.imap,
+    scripts: { events: deps.mailboxEvents, url: sieveUrl(config, hostname) },
     accountSessions: deps.accountSessions,
     quotas: deps.accountQuotas,
     spoolDirectory: join(config.dataDir, 'spool'),

@@ -1,3 +1,4 @@
+import type { MailboxEvents } from '../delivery/mailbox-events.ts';
 import type { CapabilityMask } from '../lib/capability-mask.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Language } from '../lib/language.ts';
@@ -9,6 +10,7 @@ import type { MailboxId, MailStore, Message, Uid } from '../store/store.ts';
 import type { AccountQuotas } from './account-quotas.ts';
 import type { FlagText } from './flag-text.ts';
 import type { HeldOctets } from './held-octets.ts';
+import type { MailboxScripts } from './mailbox-scripts.ts';
 import type { Notify } from './notify.ts';
 import type { ImapOptions } from './options.ts';
 import type { Parser } from './parser.ts';
@@ -52,6 +54,8 @@ export interface ImapWorld {
   /** What FETCH has in memory. */
   readonly held: HeldOctets;
   readonly accountSessions: AccountSessions;
+  /** Runs scripts for what sessions do, and where they are edited (RFC 6785 2.1); without it none run. */
+  readonly scripts?: { readonly events: MailboxEvents; readonly url: string | null };
   /** For admins; without it nobody sets quotas. */
   readonly quotas?: AccountQuotas;
   /** Whether a password may come without TLS from this address. */
@@ -84,6 +88,8 @@ export interface ImapSession {
   readonly enabled: ReadonlySet<Feature>;
   /** The account's mail, and what others share with it. A command that is not allowed before login may rely on it. */
   readonly store: UserView;
+  /** Those that run for what this session does; null where none can. */
+  readonly scripts: MailboxScripts | null;
   /** The selected mailbox. A command that is only allowed in the selected state may rely on it. */
   readonly selected: Selected;
   readonly hasSelected: boolean;

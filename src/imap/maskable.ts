@@ -5,6 +5,7 @@ import { loadedCapabilities } from './capability.ts';
 /** Those that have their value behind them are named without it. */
 const OTHERS: ReadonlySet<string> = new Set([
   'APPENDLIMIT',
+  'IMAPSIEVE',
   'LOGINDISABLED',
   'MESSAGELIMIT',
   'SAVELIMIT',
@@ -24,5 +25,5 @@ export function isMaskable(name: string): boolean {
 /** In capitals; of `APPENDLIMIT=1000` the name alone. */
 export function maskName(capability: string): string {
   const name = capability.toUpperCase();
-  return /^[A-Z]+LIMIT=\d+$/.test(name) ? name.slice(0, name.indexOf('=')) : name;
+  return /^(?:[A-Z]+LIMIT|IMAPSIEVE)=/.test(name) ? name.slice(0, name.indexOf('=')) : name;
 }

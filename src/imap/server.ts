@@ -1,3 +1,4 @@
+import type { MailboxEvents } from '../delivery/mailbox-events.ts';
 import { CapabilityMask } from '../lib/capability-mask.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
@@ -32,6 +33,8 @@ export interface ImapServerOptions {
   readonly settings: ImapOptions;
   /** Shared with the servers before and after a reload. */
   readonly accountSessions?: AccountSessions;
+  /** Runs scripts for what sessions do; `url` is the ManageSieve server's, where there is one (RFC 6785 2.1). */
+  readonly scripts?: { readonly events: MailboxEvents; readonly url: string | null };
   /** For admins; without it nobody sets quotas. */
   readonly quotas?: AccountQuotas;
   /** A directory of our own, on a file system with room for messages being uploaded. */

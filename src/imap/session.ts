@@ -26,6 +26,7 @@ import { ImapBad, ImapNo, toImapNo, uidRequired } from './errors.ts';
 import { flagLines } from './flag-lines.ts';
 import { responseIn, textIn } from './languages.ts';
 import { LiveTelling } from './live-telling.ts';
+import { MailboxScripts } from './mailbox-scripts.ts';
 import { maskName } from './maskable.ts';
 import { limitCapabilities } from './message-limit.ts';
 import type { Notify } from './notify.ts';
@@ -73,6 +74,7 @@ export class Session implements ImapSession {
   #leaveAccount: (() => void) | undefined;
   #account: Account | null = null;
   #store: UserView | null = null;
+  #scripts: MailboxScripts | null = null;
   #selected: Selected | null = null;
   #unwatch: (() => void) | null = null;
   /** Most messages have the same flags as the one before. */
@@ -128,6 +130,10 @@ export class Session implements ImapSession {
     return this.#store;
   }
 
+  get scripts(): MailboxScripts | null {
+    return this.#scripts;
+  }
+
   get selected(): Selected {
     if (!this.#selected) throw new ImapBad('Select a mailbox first');
     return this.#selected;
@@ -167,6 +173,7 @@ export class Session implements ImapSession {
     } finally {
       for (const news of this.news) news.stop();
       this.deselect();
+      this.#scripts?.close();
       this.#store?.close();
       this.#leaveAccount?.();
       await this.#farewell();
@@ -187,6 +194,8 @@ export class Session implements ImapSession {
       (name) => (!compressed || !NOT_COMPRESSED.has(name)) && (admin || name !== QUOTASET),
     );
     const { settings } = this.world;
+    const url = this.world.scripts?.url;
+    if (url != null) loaded.push(`IMAPSIEVE=${url}`);
     const words = [...loaded, `APPENDLIMIT=${settings.maxMessageSize}`, ...limitCapabilities(settings)];
     if (!this.#store) {
       if (!this.connection.tls) words.push('STARTTLS');
@@ -242,7 +251,9 @@ export class Session implements ImapSession {
       if (!leave) throw new ImapNo('Too many sessions of this account, close some', 'LIMIT');
       this.#leaveAccount = leave;
       this.#account = step.account;
-      this.#store = await UserView.of(this.world.store.account(id), id, this.world.shared);
+      const { store, shared, scripts } = this.world;
+      this.#store = await UserView.of(store.account(id), id, shared);
+      this.#scripts = scripts ? new MailboxScripts(this, scripts.events) : null;
       return;
     }
     if (step.is === 'challenge') throw new Error('a SASL exchange ended with a challenge');
@@ -323,6 +334,8 @@ export class Session implements ImapSession {
     this.#leaveAccount?.();
     this.#leaveAccount = undefined;
     this.#account = null;
+    this.#scripts?.close();
+    this.#scripts = null;
     this.#store?.close();
     this.#store = null;
     this.#strangerSince = this.world.clock.now().getTime();

@@ -1,7 +1,7 @@
 import type { Keep, SieveAction } from './action.ts';
 import type { Script } from './compile.ts';
 import { SieveRuntimeError } from './errors.ts';
-import { flagVariable } from './flags.ts';
+import { flagsIn, flagVariable, setFlagVariable } from './flags.ts';
 import type { MessageVersion } from './message.ts';
 import { Run, type RunOptions } from './run.ts';
 
@@ -21,15 +21,17 @@ export interface SieveResult {
  */
 export async function execute(scripts: readonly Script[], options: RunOptions): Promise<SieveResult> {
   const [first] = scripts;
-  if (!first) return { actions: [keepOf(options.message, [])], error: null, failed: null };
+  const before = flagsIn(options.flags ?? []);
+  if (!first) return { actions: [keepOf(options.message, before)], error: null, failed: null };
   const run = new Run(first, options);
+  setFlagVariable(run, undefined, before);
   for (const [i, script] of scripts.entries()) {
     if (i > 0) run.next(script);
     try {
       await run.block(script.commands);
     } catch (error) {
       if (!(error instanceof SieveRuntimeError)) throw error;
-      return { actions: [keepOf(options.message, [])], error, failed: script };
+      return { actions: [keepOf(options.message, before)], error, failed: script };
     }
     const isKept = run.actions.some(({ type }) => type === 'keep');
     if (!run.implicitKeep && !isKept) break;

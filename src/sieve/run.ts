@@ -13,7 +13,10 @@ import type { Text } from './text.ts';
 
 export interface RunOptions {
   readonly message: MessageVersion;
-  readonly envelope: Envelope;
+  /** null: it is not known any more, and nobody may ask for it (RFC 6785 4.6). */
+  readonly envelope: Envelope | null;
+  /** What the message has before the script sets any (RFC 6785 2.2.3). */
+  readonly flags?: readonly string[];
   readonly host: SieveHost;
   readonly limits: SieveLimits;
   readonly trace?: (event: TraceEvent) => void;
@@ -40,7 +43,7 @@ export class Run {
   readonly host: SieveHost;
   readonly limits: SieveLimits;
   message: MessageVersion;
-  envelope: Envelope;
+  envelope: Envelope | null;
   readonly actions: SieveAction[] = [];
   /** What went wrong on the way, and did no harm. */
   readonly warnings: string[] = [];

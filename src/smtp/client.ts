@@ -1,5 +1,5 @@
 import type { QuotaCheck } from '../checks/quota.ts';
-import type { RecipientScripts } from '../checks/recipient-scripts.ts';
+import type { RecipientScripts } from '../delivery/recipient-scripts.ts';
 import type { AccountId, Directory } from '../directory/directory.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Networks } from '../lib/ip.ts';

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { SMTPServer } from 'smtp-server';
 import type { QuotaCheck } from '../checks/quota.ts';
-import type { RecipientScripts } from '../checks/recipient-scripts.ts';
+import type { RecipientScripts } from '../delivery/recipient-scripts.ts';
 import type { Directory } from '../directory/directory.ts';
 import type { Clock } from '../lib/clock.ts';
 import { networks } from '../lib/ip.ts';

@@ -54,6 +54,8 @@ export interface Ports<Message> {
   /** Throws StoreError 'invalid-name', 'limit'. */
   create(path: string, specialUse: string | null): Promise<void>;
   store(path: string, message: Message | Buffer, flags: readonly string[]): Promise<void>;
+  /** In place of storing into INBOX. */
+  keep?(flags: readonly string[]): Promise<void>;
   send(mail: Outgoing): Promise<void>;
   content(message: Message): Promise<Parted>;
   run(action: Pipe<Message>): Promise<boolean>;
@@ -98,6 +100,7 @@ class Carrier<Message> {
   readonly #stored = new Set<string>();
   /** Something could not be done that would have taken the message elsewhere. */
   #mustKeep = false;
+  #isKept = false;
   /** Who was told of the message by `notify`. */
   readonly #told = new Set<string>();
 
@@ -110,15 +113,21 @@ class Carrier<Message> {
 
   async stores(actions: readonly SieveAction<Message>[]): Promise<void> {
     for (const action of actions) {
-      if (action.type === 'keep') await this.#store('INBOX', action);
+      if (action.type === 'keep') await this.#keep(action);
       if (action.type === 'fileinto') await this.#fileInto(action);
     }
   }
 
   /** RFC 5228 2.10.6: what cannot be done leaves the message where it would have been without script. */
   async keepIfNeeded(): Promise<void> {
-    if (this.#mustKeep && !this.#stored.has('INBOX'))
-      await this.#store('INBOX', { flags: [], message: this.#original });
+    if (this.#mustKeep) await this.#keep({ flags: this.#occasion.flags ?? [], message: this.#original });
+  }
+
+  async #keep(action: Pick<Keep<Message>, 'message' | 'flags'>): Promise<void> {
+    if (!this.#ports.keep) return this.#store('INBOX', action);
+    if (this.#isKept) return;
+    this.#isKept = true;
+    await this.#ports.keep(action.flags);
   }
 
   async sends(action: SieveAction<Message>, at: number): Promise<void> {

@@ -124,12 +124,8 @@ export function programEnvironment({
   account,
   envelope,
 }: Pick<Question, 'account' | 'envelope'>): Record<string, string> {
-  return {
-    USER: account,
-    SENDER: envelope.from,
-    RECIPIENT: envelope.to,
-    ORIG_RECIPIENT: envelope.origTo ?? envelope.to,
-  };
+  const { from = '', to = account, origTo = to } = envelope ?? {};
+  return { USER: account, SENDER: from, RECIPIENT: to, ORIG_RECIPIENT: origTo };
 }
 
 export function normalPath(path: string): string {
@@ -159,6 +155,13 @@ function environmentItem(
       return 'post';
     case 'version':
       return version();
+    // RFC 6785 4.2 to 4.5: empty at a delivery.
+    case 'imap.user':
+    case 'imap.email':
+    case 'imap.cause':
+    case 'imap.mailbox':
+    case 'imap.changedflags':
+      return '';
     case 'vnd.dovecot.default-mailbox':
       return 'INBOX';
     case 'vnd.dovecot.username':

@@ -16,6 +16,8 @@ export interface Occasion {
   readonly envelope: Envelope;
   /** Of the message that arrived. */
   readonly fields: readonly HeaderField[];
+  /** That it has already. */
+  readonly flags?: readonly string[];
   readonly now: Date;
   readonly hostname: string;
   /** The same for the same action of the same delivery, so that one that is sent twice is known as one. */

@@ -1,6 +1,6 @@
-import type { Receipt, RecipientScripts } from '../../checks/recipient-scripts.ts';
 import { pieceSize } from '../../lib/pieces.ts';
 import type { Reply } from '../../mail/reply.ts';
+import type { Receipt, RecipientScripts } from '../recipient-scripts.ts';
 import type { SieveCalls } from './calls.ts';
 import { scriptEnvelope } from './envelope.ts';
 import { DUPLICATE } from './host.ts';

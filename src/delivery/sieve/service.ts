@@ -1,9 +1,9 @@
 import type { AccountId } from '../../directory/directory.ts';
-import { pieceSize, readPieces } from '../../lib/pieces.ts';
 import type { Service } from '../../lib/thread-pool.ts';
+import { type RawMessage, rawMessage } from '../../mail/raw-message.ts';
 import type { Script } from '../../sieve/compile.ts';
 import { type Complaint, SieveError } from '../../sieve/errors.ts';
-import { execute } from '../../sieve/execute.ts';
+import { execute, type SieveResult } from '../../sieve/execute.ts';
 import { MessageVersion } from '../../sieve/message.ts';
 import type { AccountStore } from '../../store/store.ts';
 import type { Action, Content, Decision, Question } from './decision.ts';
@@ -40,14 +40,15 @@ export function sieveService(options: ServiceOptions): Service {
       return { actions: null, problem: { script: question.script ?? '', text: error.message }, ...traces };
     }
     if (chosen.length === 0) return { actions: null, problem: null, ...traces };
-    const original = await messageOf(question);
     const store = (): Promise<AccountStore> => options.account(question.account);
+    const original = await messageOf(question, store);
     let turn = clock.now().getTime();
     const result = await execute(
       chosen.map(({ script }) => script),
       {
         message: original.message,
         envelope: question.envelope,
+        flags: question.flags ?? [],
         host: sieveHost(question, store, options, traces),
         limits: scripts.limits,
         pause() {
@@ -61,6 +62,9 @@ export function sieveService(options: ServiceOptions): Service {
         },
       },
     );
+    const misplaced = question.mode === 'event' && notForEvents(chosen, result);
+    if (misplaced)
+      return { actions: null, problem: { script: question.script ?? '', text: misplaced }, ...traces };
     const failed = chosen.find(({ script }) => script === result.failed);
     const actions: Action[] = [];
     for (const action of result.actions) actions.push(await withContent(action, original));
@@ -143,22 +147,32 @@ interface Original {
   readonly bodyAt: number;
 }
 
-/** The header is read at once, the rest only for scripts that look at it. */
-async function messageOf({ content, size }: Question): Promise<Original> {
-  const read = async (end: number): Promise<Buffer> => {
-    const chunks: Uint8Array[] = [];
-    for await (const chunk of readPieces(content, { start: 0, end })) chunks.push(chunk);
-    return Buffer.concat(chunks);
-  };
-  const start = await readHeader(content);
-  const message = MessageVersion.original(start.header, size, () => read(Number.POSITIVE_INFINITY));
-  return { message, bodyAt: start.bodyAt };
+/** RFC 6785 3.11: what answers the sender of new mail. undefined: nothing of it. */
+function notForEvents(scripts: readonly NamedScript[], { actions }: SieveResult): string | undefined {
+  const required = scripts.flatMap(({ script }) => ANSWERS.filter((name) => script.requires.has(name)));
+  const done = actions.map(({ type }) => type).filter((type) => type === 'reject' || type === 'vacation');
+  const [name] = [...required, ...done];
+  return name === undefined ? undefined : `${name} is for mail that is delivered, not for what IMAP does`;
 }
 
-async function readHeader(content: Question['content']): Promise<{ header: Uint8Array; bodyAt: number }> {
+const ANSWERS = ['reject', 'ereject', 'vacation', 'vacation-seconds'] as const;
+
+/** The header is read at once, the rest only for scripts that look at it. */
+async function messageOf({ content, size }: Question, store: () => Promise<AccountStore>): Promise<Original> {
+  const raw =
+    'uid' in content ? await (await store()).raw(content.mailbox, content.uid) : rawMessage(content);
+  const whole = async (): Promise<Buffer> => {
+    const chunks: Uint8Array[] = [];
+    for await (const chunk of raw.read()) chunks.push(Buffer.from(chunk));
+    return Buffer.concat(chunks);
+  };
+  const { header, bodyAt } = await readHeader(raw);
+  return { message: MessageVersion.original(header, size, whole), bodyAt };
+}
+
+async function readHeader(raw: RawMessage): Promise<{ header: Uint8Array; bodyAt: number }> {
   let header = Buffer.alloc(0);
-  const total = content.reduce((sum, piece) => sum + pieceSize(piece), 0);
-  for await (const chunk of readPieces(content, { start: 0, end: Math.min(total, MAX_HEADER) })) {
+  for await (const chunk of raw.read({ start: 0, end: MAX_HEADER })) {
     const from = Math.max(0, header.length - 3);
     header = Buffer.concat([header, chunk]);
     const end = header.indexOf('\r\n\r\n', from);

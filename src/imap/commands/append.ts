@@ -62,6 +62,7 @@ export const append: Command = command({
     }
     const { mailbox, uidValidity, uids } = stored;
     await session.addedHere(mailbox, uids);
+    await session.scripts?.added('APPEND', mailbox, uids);
     if (!(await mayTellUids(session, mailbox))) return undefined;
     return { code: `APPENDUID ${uidValidity} ${formatSet(uids)}` };
   },

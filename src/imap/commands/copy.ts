@@ -32,10 +32,9 @@ export const copy: Command = command({
         throw await lost(session, error);
       },
     );
-    await session.addedHere(
-      mailbox.id,
-      pairs.map(({ to }) => to),
-    );
+    const added = pairs.map(({ to }) => to);
+    await session.addedHere(mailbox.id, added);
+    await session.scripts?.added('COPY', mailbox.id, added);
     if (pairs.length === 0) throw gone();
     return (await mayTellUids(session, mailbox.id)) ? { code: copyUid(mailbox, pairs) } : undefined;
   },
@@ -65,10 +64,10 @@ export const move: Command = command({
     // Before the EXPUNGEs, so that the client knows where the messages went (RFC 6851 4.3).
     if (await mayTellUids(session, mailbox.id)) out.untagged(`OK [${copyUid(mailbox, pairs)}] Moved`);
     selected.expungedHere(pairs.map((pair) => pair.from));
-    await session.addedHere(
-      mailbox.id,
-      pairs.map(({ to }) => to),
-    );
+    const added = pairs.map(({ to }) => to);
+    await session.addedHere(mailbox.id, added);
+    // RFC 6851 4.5: as COPY.
+    await session.scripts?.added('COPY', mailbox.id, added);
     return answerShare(session, share, await afterExpunge(session));
   },
 });

@@ -131,6 +131,7 @@ export const fetch: Command = command({
       for (let at = 0; at < batch.length; at += printer.batch)
         await printer.print(batch.slice(at, at + printer.batch));
     }
+    await printer.end();
     // A UID that is gone is ignored; a sequence number means a message (RFC 9051 6.4.9, RFC 5530 3).
     const isGone =
       args.by === 'sequence' && changedSince === null && (printer.gone || found < count(session, ranges));
@@ -249,6 +250,8 @@ class Printer {
   readonly #setsSeen: boolean;
   /** What clients ask of a whole mailbox whenever they open it: a path of its own, four times as fast. */
   readonly #isSync: boolean;
+  /** Scripts that run for messages now \Seen (RFC 6785 2.2.3), when all has been told. */
+  readonly #afterwards: (() => Promise<void> | undefined)[] = [];
   /** The sequence number of the message before. */
   #sequence = 0;
 
@@ -272,6 +275,11 @@ class Printer {
       this.#attributes.some((attribute) => attribute.seen);
     this.#isSync = this.#tellsFlags && args.items.map(({ name }) => name).join() === 'UID,FLAGS';
     this.batch = this.#setsSeen ? BATCH : Number.MAX_SAFE_INTEGER;
+  }
+
+  /** Resolves when what the printing has set off is done. */
+  async end(): Promise<void> {
+    for (const run of this.#afterwards) await run();
   }
 
   async print(found: readonly Message[]): Promise<void> {
@@ -408,6 +416,7 @@ class Printer {
       .filter((message) => !message.flags.includes('\\Seen'))
       .map((message) => message.uid);
     if (unseen.length === 0) return messages;
+    const before = (await this.#session.scripts?.flagsBefore(selected.id, unseen)) ?? null;
     selected.changing();
     const change = { mode: 'add', flags: ['\\Seen'] } as const;
     const result = await store.setFlags(selected.id, unseen, change).catch((error: unknown) => {
@@ -420,6 +429,8 @@ class Printer {
     selected.changedHere(result.messages, 'told', result.unchanged);
     const changed = new Map(result.messages.map((message) => [message.uid, message]));
     for (const uid of changed.keys()) newlySeen.add(uid);
+    if (before)
+      this.#afterwards.push(() => this.#session.scripts?.flagged(selected.id, before, result.messages));
     return messages.map((message) => changed.get(message.uid) ?? message);
   }
 

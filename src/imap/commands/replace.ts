@@ -64,6 +64,7 @@ export const replace: Command = command({
       out.untagged(`OK [APPENDUID ${mailbox.uidValidity} ${added}] Replacement message stored`);
     if (added !== undefined) await told(session, mailbox, added);
     selected.expungedHere([uid]);
+    if (added !== undefined) await session.scripts?.added('APPEND', mailbox.id, [added]);
     return afterExpunge(session);
   },
 });

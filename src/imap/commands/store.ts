@@ -38,6 +38,7 @@ export const store: Command = command({
     const share = shareOf(session, [...selected.uidsIn(ranges)]);
     const uids = share.share;
     if (uids.length === 0) return undefined;
+    const before = (await session.scripts?.flagsBefore(selected.id, uids)) ?? null;
     selected.changing();
     const {
       messages: changed,
@@ -74,6 +75,7 @@ export const store: Command = command({
       if (out.full) await out.flush();
     }
     if (conflicts.length > 0) await tellConflicts(session, conflicts);
+    await session.scripts?.flagged(selected.id, before, changed);
     const ok = outcome(session, args, uids.length - messages.length - conflicts.length, conflicts);
     return answerShare(session, share, ok);
   },

@@ -1,5 +1,6 @@
 import { addressPart } from '../address-part.ts';
 import type { Bound } from '../bound.ts';
+import { SieveRuntimeError } from '../errors.ts';
 import type { Extension } from '../extension.ts';
 import type { Envelope } from '../host.ts';
 import type { Run } from '../run.ts';
@@ -38,6 +39,7 @@ export const envelope: Extension = {
 export const envelopeDsn: Extension = { name: 'envelope-dsn', source: 'RFC 6009 2', implies: ['envelope'] };
 
 function valuesOf(part: string, bound: Bound, run: Run): string[] {
+  if (run.envelope === null) throw new SieveRuntimeError('a message in a mailbox has no envelope');
   const value = envelopePart(run.envelope, part);
   if (value === undefined) return [];
   // RFC 6009 2: of notify each condition; of orcpt the address behind the type, where parts of it are asked for.
