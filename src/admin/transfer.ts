@@ -9,14 +9,15 @@ import {
   STORE_KINDS,
   StoreError,
   type Uid,
+  type UidPair,
 } from '../store/store.ts';
 import {
   type Delivered,
+  type FilingAccount,
   type Incoming,
   type Listed,
   localAccount,
   type Place,
-  type TransferAccount,
 } from '../transfer/account.ts';
 import type { Spool } from '../transfer/spool.ts';
 import type { ControlClient, ControlHandler } from './control.ts';
@@ -35,6 +36,7 @@ interface To {
   readonly account: AccountId;
 }
 type In = To & { readonly mailbox: MailboxId };
+type Across = In & { readonly uids: readonly Uid[]; readonly to: MailboxId };
 
 /** In JSON there are no octets: a message that the store has in memory goes as base64. */
 type Sent =
@@ -46,9 +48,7 @@ type Answer<T> = { readonly ok: T } | { readonly refused: StoreError['kind']; re
 
 /** The daemon's answers to RemoteTransfer. */
 export function transferHandlers(store: MailStore): Readonly<Record<string, ControlHandler>> {
-  const on = <A extends To, T>(
-    work: (account: TransferAccount, argument: A) => Promise<T>,
-  ): ControlHandler => {
+  const on = <A extends To, T>(work: (account: FilingAccount, argument: A) => Promise<T>): ControlHandler => {
     return async (argument) => {
       const given = argument as A;
       return answer(async () => work(await localAccount(store, given.account), given));
@@ -72,6 +72,13 @@ export function transferHandlers(store: MailStore): Readonly<Record<string, Cont
     'transfer.messages': on((account, { mailbox, first, last }: In & { first: number; last: number }) =>
       account.messages(mailbox, first, last),
     ),
+    'transfer.annotations': on((account, { mailbox }: In) => account.annotations(mailbox)),
+    'transfer.copy': on((account, { mailbox, uids, to }: Across) => account.copy(mailbox, uids, to)),
+    'transfer.move': on((account, { mailbox, uids, to }: Across) => account.move(mailbox, uids, to)),
+    'transfer.expunge': on((account, { mailbox, uids }: In & { uids: readonly Uid[] }) =>
+      account.expunge(mailbox, uids),
+    ),
+    'transfer.remove': on((account, { mailbox }: In) => account.remove(mailbox)),
     'transfer.raws': on(async (account, { mailbox, uids }: In & { uids: readonly Uid[] }) =>
       (await account.raws(mailbox, uids)).map((raw) => raw?.pieces.map(toSent) ?? null),
     ),
@@ -93,7 +100,7 @@ function toSent(piece: Piece): Sent {
 }
 
 /** An account of the running daemon. */
-export class RemoteTransfer implements TransferAccount {
+export class RemoteTransfer implements FilingAccount {
   readonly #client: ControlClient;
   readonly #account: AccountId;
   readonly #spool: Spool | null;
@@ -160,6 +167,26 @@ export class RemoteTransfer implements TransferAccount {
 
   messages(mailbox: MailboxId, first: number, last: number): Promise<readonly Listed[]> {
     return this.#call('messages', { mailbox, first, last });
+  }
+
+  annotations(mailbox: MailboxId): Promise<readonly (readonly [entry: string, value: string])[]> {
+    return this.#call('annotations', { mailbox });
+  }
+
+  copy(mailbox: MailboxId, uids: readonly Uid[], to: MailboxId): Promise<readonly UidPair[]> {
+    return this.#call('copy', { mailbox, uids, to });
+  }
+
+  move(mailbox: MailboxId, uids: readonly Uid[], to: MailboxId): Promise<readonly UidPair[]> {
+    return this.#call('move', { mailbox, uids, to });
+  }
+
+  expunge(mailbox: MailboxId, uids: readonly Uid[]): Promise<readonly Uid[]> {
+    return this.#call('expunge', { mailbox, uids });
+  }
+
+  remove(mailbox: MailboxId): Promise<void> {
+    return this.#call('remove', { mailbox });
   }
 
   async raws(mailbox: MailboxId, uids: readonly Uid[]): Promise<readonly (RawMessage | null)[]> {

@@ -48,6 +48,11 @@ export const commands: readonly CliEntry[] = [
     load: async () => (await import('./acl-command.ts')).aclCommand,
   },
   {
+    name: 'sieve',
+    summary: 'filter scripts: check, run on a message, rehearse on the mail that is there',
+    load: async () => (await import('./sieve.ts')).sieveCommand,
+  },
+  {
     name: 'import',
     summary: 'bring mail from mboxes, Maildirs, message files or another IMAP server',
     load: async () => (await import('./import.ts')).importCommand,

@@ -14,7 +14,7 @@ import { createLogger } from '../lib/logger.ts';
 import { openDirectory } from '../open/directory.ts';
 import { accountDirectory } from '../store/account-path.ts';
 import { accountLimits } from '../store/quota.ts';
-import { localAccount, type TransferAccount } from '../transfer/account.ts';
+import { type FilingAccount, localAccount, type TransferAccount } from '../transfer/account.ts';
 import { TransferError } from '../transfer/errors.ts';
 import { Ledger } from '../transfer/ledger.ts';
 import { Spool } from '../transfer/spool.ts';
@@ -59,7 +59,18 @@ export async function withExport<T>(
   return withAccount(config, address, async (_, connect) => work(await connect(null)));
 }
 
-type Connect = (spool: Spool | null) => Promise<TransferAccount>;
+/** @param work also gets the directory of what was filed */
+export async function withFiling<T>(
+  config: Config,
+  address: string,
+  work: (account: FilingAccount, id: Account['id'], directory: string) => Promise<T>,
+): Promise<T> {
+  return withAccount(config, address, async (id, connect) =>
+    work(await connect(null), id, join(config.dataDir, accountDirectory(id), 'filing')),
+  );
+}
+
+type Connect = (spool: Spool | null) => Promise<FilingAccount>;
 
 async function withAccount<T>(
   config: Config,

@@ -3,6 +3,7 @@ import type { Piece } from '../lib/pieces.ts';
 import type { RawMessage } from '../mail/raw-message.ts';
 import {
   type AccountStore,
+  type EmailId,
   type Flag,
   type FlagChange,
   type Mailbox,
@@ -11,6 +12,7 @@ import {
   type SpecialUse,
   StoreError,
   type Uid,
+  type UidPair,
 } from '../store/store.ts';
 
 /**
@@ -32,6 +34,16 @@ export interface TransferAccount {
   messages(mailbox: MailboxId, first: number, last: number): Promise<readonly Listed[]>;
   /** In the order of the UIDs; null for one that is expunged. */
   raws(mailbox: MailboxId, uids: readonly Uid[]): Promise<readonly (RawMessage | null)[]>;
+}
+
+/** What moving mail within an account needs beside (filing.ts). */
+export interface FilingAccount extends TransferAccount {
+  annotations(mailbox: MailboxId): Promise<readonly (readonly [entry: string, value: string])[]>;
+  copy(mailbox: MailboxId, uids: readonly Uid[], to: MailboxId): Promise<readonly UidPair[]>;
+  move(mailbox: MailboxId, uids: readonly Uid[], to: MailboxId): Promise<readonly UidPair[]>;
+  expunge(mailbox: MailboxId, uids: readonly Uid[]): Promise<readonly Uid[]>;
+  /** Deletes a mailbox. */
+  remove(mailbox: MailboxId): Promise<void>;
 }
 
 export interface Place {
@@ -60,12 +72,13 @@ export type Delivered =
 
 export interface Listed {
   readonly uid: Uid;
+  readonly emailId: EmailId;
   readonly flags: readonly Flag[];
   readonly internalDate: number;
   readonly size: number;
 }
 
-export async function localAccount(store: MailStore, id: AccountId): Promise<TransferAccount> {
+export async function localAccount(store: MailStore, id: AccountId): Promise<FilingAccount> {
   const account = await store.account(id);
   return {
     mailboxes: async () => (await account.mailboxes()).map(placeOf),
@@ -92,6 +105,11 @@ export async function localAccount(store: MailStore, id: AccountId): Promise<Tra
     messages: (mailbox, first, last) => list(account, mailbox, first, last),
     raws: (mailbox, uids) =>
       Promise.all(uids.map((uid) => account.raw(mailbox, uid).catch(nullWhenExpunged))),
+    annotations: async (mailbox) => [...(await account.annotations(mailbox))],
+    copy: (mailbox, uids, to) => account.copy(mailbox, uids, to),
+    move: (mailbox, uids, to) => account.move(mailbox, uids, to),
+    expunge: (mailbox, uids) => account.expunge(mailbox, uids),
+    remove: (mailbox) => account.delete(mailbox),
   };
 }
 
@@ -114,7 +132,8 @@ async function list(
 ): Promise<Listed[]> {
   const listed: Listed[] = [];
   for await (const batch of account.messages(mailbox, [{ first, last }]))
-    for (const { uid, flags, internalDate, size } of batch) listed.push({ uid, flags, internalDate, size });
+    for (const { uid, emailId, flags, internalDate, size } of batch)
+      listed.push({ uid, emailId, flags, internalDate, size });
   return listed;
 }
 

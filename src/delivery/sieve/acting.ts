@@ -13,14 +13,12 @@ import type { SieveCalls } from './calls.ts';
 import { carryOut, type Outcome, type Outgoing, type Ports } from './carry-out.ts';
 import type { Action, Content, Decision } from './decision.ts';
 import { normalPath, programEnvironment } from './host.ts';
+import { readHeader } from './original.ts';
 import { isUtf8Address } from './outgoing.ts';
 import { type Parted, parted } from './parted.ts';
 import { runProgram } from './program.ts';
 
 /** The house at work for what scripts have decided: its mailboxes, its queue, its programs. */
-
-/** Of a header that is looked at; more of it is body. */
-const MAX_HEADER = 1024 * 1024;
 
 export interface ActingDeps {
   readonly sieve: SieveCalls;
@@ -202,24 +200,12 @@ export class Acting {
   async #parted(message: Content): Promise<Parted> {
     const { raw } = this.#subject;
     if (message.is === 'other') return parted(message.bytes);
-    const { header: original, bodyAt } = await headerOf(raw);
+    const { header: original, bodyAt } = await readHeader(raw);
     return {
       header: (message.is === 'original' ? original : Buffer.from(message.header)).toString('latin1'),
       body: raw.read({ start: message.is === 'original' ? bodyAt : message.bodyAt, end: raw.size }),
     };
   }
-}
-
-/** Without the blank line, which begins where the body is said to. */
-async function headerOf(raw: RawMessage): Promise<{ readonly header: Buffer; readonly bodyAt: number }> {
-  let head = Buffer.alloc(0);
-  for await (const chunk of raw.read({ start: 0, end: MAX_HEADER })) {
-    const from = Math.max(0, head.length - 3);
-    head = Buffer.concat([head, chunk]);
-    const end = head.indexOf('\r\n\r\n', from);
-    if (end >= 0) return { header: head.subarray(0, end + 2), bodyAt: end + 2 };
-  }
-  return { header: head, bodyAt: head.length };
 }
 
 const ORIGINAL: Content = { is: 'original' };

@@ -7,8 +7,9 @@ import { formatDate } from '../../message/date.ts';
 import { SieveRuntimeError } from '../../sieve/errors.ts';
 import type { SieveHost } from '../../sieve/host.ts';
 import type { ListSettings, SieveSettings } from '../../sieve/options.ts';
+import type { Annotations } from '../../store/annotations.ts';
 import type { KeyValue } from '../../store/key-value.ts';
-import { ACCOUNT, type AccountStore, type Mailbox } from '../../store/store.ts';
+import { ACCOUNT, type Mailbox, type MailboxId } from '../../store/store.ts';
 import type { Mark, Question } from './decision.ts';
 import { runProgram } from './program.ts';
 import type { Scripts } from './scripts.ts';
@@ -34,6 +35,12 @@ export interface HostOptions {
   readonly log: Logger;
 }
 
+/** What scripts may ask of the account's mail. */
+export interface HostMail {
+  mailboxes(): Promise<readonly Pick<Mailbox, 'id' | 'path' | 'selectable' | 'specialUse'>[]>;
+  annotations(id: MailboxId): Promise<Annotations>;
+}
+
 /** What the run leaves behind. */
 export interface Traces {
   readonly seen: Mark[];
@@ -42,19 +49,21 @@ export interface Traces {
 
 export function sieveHost(
   question: Question,
-  store: () => Promise<AccountStore>,
+  store: () => Promise<HostMail>,
   options: HostOptions,
   traces: Traces,
 ): SieveHost {
   const { account, mode } = question;
   const { settings, scripts, memory, clock } = options;
   const now = clock.now();
-  let listed: Promise<readonly Mailbox[]> | undefined;
-  const mailboxes = (): Promise<readonly Mailbox[]> => {
+  let listed: ReturnType<HostMail['mailboxes']> | undefined;
+  const mailboxes = (): ReturnType<HostMail['mailboxes']> => {
     listed ??= store().then((opened) => opened.mailboxes());
     return listed;
   };
-  const find = async (path: string): Promise<Mailbox | undefined> => {
+  const find = async (
+    path: string,
+  ): Promise<Awaited<ReturnType<HostMail['mailboxes']>>[number] | undefined> => {
     const wanted = normalPath(path);
     return (await mailboxes()).find((mailbox) => mailbox.path === wanted && mailbox.selectable);
   };

@@ -51,21 +51,29 @@ export class Scripts {
     return compile(source, this.extensions, this.limits);
   }
 
-  /** What runs for a delivery, in this order. Throws SieveError, and what reading a file throws. */
-  forDelivery(account: AccountId): NamedScript[] {
+  /**
+   * What runs for a delivery, in this order.
+   * @param instead of the active one; null: without any. Throws SieveError, and what reading a file throws.
+   */
+  forDelivery(account: AccountId, instead?: NamedScript | null): NamedScript[] {
     const { before, after } = this.#settings;
-    const active = activeScriptFile(this.#directory(account));
-    const paths = [
-      ...before.map((path) => ({ name: path, path })),
-      ...(active ? [active] : []),
-      ...after.map((path) => ({ name: path, path })),
+    const personal = instead === undefined ? this.#active(account) : instead;
+    return [
+      ...before.map((path) => this.#named(path, path)),
+      ...(personal ? [personal] : []),
+      ...after.map((path) => this.#named(path, path)),
     ];
-    return paths.map(({ name, path }) => {
-      const script = this.#file(path);
-      if (!script)
-        throw new SieveError([{ line: 1, column: 1, message: `the script ${name} cannot be read` }]);
-      return { name, script };
-    });
+  }
+
+  #active(account: AccountId): NamedScript | null {
+    const active = activeScriptFile(this.#directory(account));
+    return active ? this.#named(active.name, active.path) : null;
+  }
+
+  #named(name: string, path: string): NamedScript {
+    const script = this.#file(path);
+    if (!script) throw new SieveError([{ line: 1, column: 1, message: `the script ${name} cannot be read` }]);
+    return { name, script };
   }
 
   /** undefined: there is none. Throws SieveError. */

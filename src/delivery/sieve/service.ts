@@ -1,19 +1,18 @@
 import type { AccountId } from '../../directory/directory.ts';
 import type { Service } from '../../lib/thread-pool.ts';
-import { type RawMessage, rawMessage } from '../../mail/raw-message.ts';
+import { rawMessage } from '../../mail/raw-message.ts';
 import type { Script } from '../../sieve/compile.ts';
 import { type Complaint, SieveError } from '../../sieve/errors.ts';
 import { execute, type SieveResult } from '../../sieve/execute.ts';
-import { MessageVersion } from '../../sieve/message.ts';
+import type { MessageVersion } from '../../sieve/message.ts';
 import type { AccountStore } from '../../store/store.ts';
 import type { Action, Content, Decision, Question } from './decision.ts';
 import { type HostOptions, sieveHost, type Traces } from './host.ts';
+import { type Original, originalOf } from './original.ts';
 import type { NamedScript } from './scripts.ts';
 
 /** Runs scripts in the thread that has the account: the other side of calls.ts. Nothing is sent or stored here. */
 
-/** Of a message's header; what lies beyond is body to scripts. */
-const MAX_HEADER = 1024 * 1024;
 /** How long a script may hold the thread before others have their turn, ms. */
 const TURN = 5;
 
@@ -41,7 +40,10 @@ export function sieveService(options: ServiceOptions): Service {
     }
     if (chosen.length === 0) return { actions: null, problem: null, ...traces };
     const store = (): Promise<AccountStore> => options.account(question.account);
-    const original = await messageOf(question, store);
+    const { content } = question;
+    const original = await originalOf(
+      'uid' in content ? await (await store()).raw(content.mailbox, content.uid) : rawMessage(content),
+    );
     let turn = clock.now().getTime();
     const result = await execute(
       chosen.map(({ script }) => script),
@@ -142,11 +144,6 @@ function chosenScripts({ account, script }: Question, { scripts }: ServiceOption
   return named ? [{ name: script, script: named }] : [];
 }
 
-interface Original {
-  readonly message: MessageVersion;
-  readonly bodyAt: number;
-}
-
 /** RFC 6785 3.11: what answers the sender of new mail. undefined: nothing of it. */
 function notForEvents(scripts: readonly NamedScript[], { actions }: SieveResult): string | undefined {
   const required = scripts.flatMap(({ script }) => ANSWERS.filter((name) => script.requires.has(name)));
@@ -156,30 +153,6 @@ function notForEvents(scripts: readonly NamedScript[], { actions }: SieveResult)
 }
 
 const ANSWERS = ['reject', 'ereject', 'vacation', 'vacation-seconds'] as const;
-
-/** The header is read at once, the rest only for scripts that look at it. */
-async function messageOf({ content, size }: Question, store: () => Promise<AccountStore>): Promise<Original> {
-  const raw =
-    'uid' in content ? await (await store()).raw(content.mailbox, content.uid) : rawMessage(content);
-  const whole = async (): Promise<Buffer> => {
-    const chunks: Uint8Array[] = [];
-    for await (const chunk of raw.read()) chunks.push(Buffer.from(chunk));
-    return Buffer.concat(chunks);
-  };
-  const { header, bodyAt } = await readHeader(raw);
-  return { message: MessageVersion.original(header, size, whole), bodyAt };
-}
-
-async function readHeader(raw: RawMessage): Promise<{ header: Uint8Array; bodyAt: number }> {
-  let header = Buffer.alloc(0);
-  for await (const chunk of raw.read({ start: 0, end: MAX_HEADER })) {
-    const from = Math.max(0, header.length - 3);
-    header = Buffer.concat([header, chunk]);
-    const end = header.indexOf('\r\n\r\n', from);
-    if (end >= 0) return { header: header.subarray(0, end + 2), bodyAt: end + 2 };
-  }
-  return { header, bodyAt: header.length };
-}
 
 async function withContent(
   action: Awaited<ReturnType<typeof execute>>['actions'][number],
