@@ -78,7 +78,9 @@ export function transferHandlers(store: MailStore): Readonly<Record<string, Cont
     'transfer.expunge': on((account, { mailbox, uids }: In & { uids: readonly Uid[] }) =>
       account.expunge(mailbox, uids),
     ),
-    'transfer.remove': on((account, { mailbox }: In) => account.remove(mailbox)),
+    'transfer.remove': on((account, { mailbox, path }: In & { path: string }) =>
+      account.remove(mailbox, path),
+    ),
     'transfer.raws': on(async (account, { mailbox, uids }: In & { uids: readonly Uid[] }) =>
       (await account.raws(mailbox, uids)).map((raw) => raw?.pieces.map(toSent) ?? null),
     ),
@@ -185,8 +187,8 @@ export class RemoteTransfer implements FilingAccount {
     return this.#call('expunge', { mailbox, uids });
   }
 
-  remove(mailbox: MailboxId): Promise<void> {
-    return this.#call('remove', { mailbox });
+  remove(mailbox: MailboxId, path: string): Promise<void> {
+    return this.#call('remove', { mailbox, path });
   }
 
   async raws(mailbox: MailboxId, uids: readonly Uid[]): Promise<readonly (RawMessage | null)[]> {

@@ -255,7 +255,10 @@ class Show {
 function linesOf(rehearsed: Rehearsed): string[] {
   const problem = rehearsed.problem === null ? [] : [`could not be run to its end: ${rehearsed.problem}`];
   // Why something would not be sent says nothing of the message.
-  return [...problem, ...inLines(rehearsed).filter((line) => !/^no (?:vacation answer|notification)/.test(line))];
+  return [
+    ...problem,
+    ...inLines(rehearsed).filter((line) => !/^no (?:vacation answer|notification)/.test(line)),
+  ];
 }
 
 /** Answers to many are one kind of thing. */

@@ -42,8 +42,8 @@ export interface FilingAccount extends TransferAccount {
   copy(mailbox: MailboxId, uids: readonly Uid[], to: MailboxId): Promise<readonly UidPair[]>;
   move(mailbox: MailboxId, uids: readonly Uid[], to: MailboxId): Promise<readonly UidPair[]>;
   expunge(mailbox: MailboxId, uids: readonly Uid[]): Promise<readonly Uid[]>;
-  /** Deletes a mailbox. */
-  remove(mailbox: MailboxId): Promise<void>;
+  /** Deletes a mailbox, with its subscription. */
+  remove(mailbox: MailboxId, path: string): Promise<void>;
 }
 
 export interface Place {
@@ -109,7 +109,10 @@ export async function localAccount(store: MailStore, id: AccountId): Promise<Fil
     copy: (mailbox, uids, to) => account.copy(mailbox, uids, to),
     move: (mailbox, uids, to) => account.move(mailbox, uids, to),
     expunge: (mailbox, uids) => account.expunge(mailbox, uids),
-    remove: (mailbox) => account.delete(mailbox),
+    async remove(mailbox, path) {
+      await account.delete(mailbox);
+      await account.subscribe(path, 'no');
+    },
   };
 }
 

@@ -132,7 +132,8 @@ export class Filing {
     const wanted = [...this.#wishes.values()]
       .flat()
       .flatMap(({ moveTo, copyTo }) => [...(moveTo === null ? [] : [moveTo]), ...copyTo]);
-    const missing = [...new Set(wanted)].filter((path) => !known.has(path));
+    // Parents are made with them, and before them.
+    const missing = [...new Set(wanted.flatMap(withParents))].filter((path) => !known.has(path));
     for (const path of missing) {
       journal.write({ step: 'make', path });
       await this.#account.create(path, null);
@@ -225,7 +226,7 @@ class Undo implements Undone {
   async #delete(path: string): Promise<void> {
     const place = (await this.#account.mailboxes()).find((each) => each.path === path);
     if (!place || place.total > 0) return;
-    await this.#account.remove(place.id);
+    await this.#account.remove(place.id, path);
     this.deleted.push(path);
   }
 }
@@ -271,6 +272,11 @@ function filings(directory: string): string[] {
 function readSteps(path: string): Step[] {
   const lines = readFileSync(path, 'utf8').split('\n').slice(0, -1);
   return lines.map((line) => JSON.parse(line) as Step);
+}
+
+function withParents(path: string): string[] {
+  const levels = path.split('/');
+  return levels.map((_, i) => levels.slice(0, i + 1).join('/'));
 }
 
 /** Wishes of one kind together, not too many; what has the empty key is left out. */
