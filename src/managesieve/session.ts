@@ -113,7 +113,11 @@ export class Session implements ManageSieveSession {
     const { tls } = this.connection;
     const mechanisms =
       this.#account === null
-        ? this.sasl.mechanisms(this.plaintextAllowed, tls, 'sieve').map(({ name }) => name)
+        ? this.sasl
+            .mechanisms(this.plaintextAllowed, tls, 'sieve')
+            .map(({ name }) => name)
+            // RFC 5804 2.1: all clients know it, and some look at the first name only.
+            .sort((one, other) => Number(other === 'PLAIN') - Number(one === 'PLAIN'))
         : [];
     const lines: [string, string?][] = [
       ['IMPLEMENTATION', `Facteur ${version}`],
@@ -191,7 +195,7 @@ export class Session implements ManageSieveSession {
       if (request === null) return false;
       const ok = await this.#execute(request);
       this.#errors = 0;
-      answer = ok && this.#line('OK', ok.code ?? null, ok.text);
+      answer = ok && this.#line('OK', ok.code ?? null, ok.text ?? 'done');
     } catch (error) {
       answer = this.#failure(error);
     }

@@ -204,6 +204,8 @@ export class Transaction {
   async #mayRefuse(recipients: readonly FinalRecipient[]): Promise<readonly FinalRecipient[]> {
     const { service, scripts } = this.#room;
     if (service !== 'lmtp' && recipients.length > 1) return [];
+    // A user's mail program has no use for it: it would keep the message and say that sending has failed.
+    if (service === 'submission' || this.#client.account !== null) return [];
     const reached = this.#recipients.map((accepted) => finalOf(accepted, recipients));
     const asked = recipients.filter((recipient) =>
       reached.every((final) => final.length === 1 || !final.includes(recipient)),

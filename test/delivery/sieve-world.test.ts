@@ -4,7 +4,7 @@ import nodemailer from 'nodemailer';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { AccountId } from '../../src/directory/directory.ts';
 import { FileScriptStore } from '../../src/store/script-store.ts';
-import { imapClient, startWorld, type World } from '../world.ts';
+import { imapClient, sendAs, startWorld, type World } from '../world.ts';
 
 /** Scripts at work in a whole Facteur: mail comes in by SMTP, and is looked for by IMAP. */
 
@@ -232,6 +232,12 @@ test('in LMTP each recipient has an answer', async () => {
   expect(rejectedErrors).toMatchObject([{ recipient: ALICE, response: '550 5.7.1 Not me.' }]);
   await arrives(bob, 'INBOX', 'by LMTP');
   expect(await count(alice, 'INBOX', 'by LMTP')).toBe(0);
+});
+
+test('a user of ours who submits mail is told by mail', async () => {
+  await script('require "reject"; reject "No thanks, neighbour.";');
+  await sendAs(world, BOB, 'builder', { to: ALICE, subject: 'from next door' });
+  expect(await arrives(bob, 'INBOX', 'Rejected: from next door')).toContain('No thanks, neighbour.');
 });
 
 test('reject of one of several tells the sender with a disposition notification', async () => {

@@ -16,7 +16,7 @@ export const starttls: Command = {
     if (connection.tls) throw new SieveNo('the connection is encrypted already');
     await connection.write(`OK ${string(session.say('begin TLS'))}\r\n`);
     await connection.startTls();
-    await connection.write(`${session.capabilities()}OK\r\n`);
+    await connection.write(`${session.capabilities()}OK ${string(session.say('done'))}\r\n`);
     return null;
   },
 };
