@@ -52,6 +52,8 @@ export interface Redirect<Message = MessageVersion> {
   /** RFC 6009. */
   readonly notify: string | null;
   readonly ret: string | null;
+  /** The list that it is in (RFC 6134 2.3): all of its members are one redirection to the limits. */
+  readonly list: string | null;
 }
 
 /** A copy of what is sent (RFC 8580). */
@@ -130,12 +132,14 @@ export function addAction(actions: SieveAction[], action: SieveAction, limits: S
     actions[i] = merged;
     return;
   }
-  if (actions.length >= limits.actions)
+  const redirected = new Set(
+    actions.flatMap((each) => (each.type === 'redirect' ? [each.list ?? each.to] : [])),
+  );
+  const isListed = action.type === 'redirect' && action.list !== null && redirected.has(action.list);
+  const others = actions.filter(({ type }) => type !== 'redirect').length;
+  if (!isListed && others + redirected.size >= limits.actions)
     throw new SieveRuntimeError(`total number of actions exceeds policy limit of ${limits.actions}`);
-  if (
-    action.type === 'redirect' &&
-    actions.filter(({ type }) => type === 'redirect').length >= limits.redirects
-  )
+  if (action.type === 'redirect' && !isListed && redirected.size >= limits.redirects)
     throw new SieveRuntimeError(`number of redirect actions exceeds policy limit of ${limits.redirects}`);
   if (action.type === 'notify') {
     if (limits.notifications === 0)

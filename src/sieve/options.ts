@@ -115,7 +115,11 @@ export const sieveOptions: z.ZodType<SieveSettings, object> = z.strictObject({
     .describe(`Who reports of vnd.dovecot.report are from. ${SENDERS}`),
   vacation: z
     .strictObject({
-      minPeriod: duration().default(86_400_000).describe('The least time between two answers to one sender.'),
+      minPeriod: duration()
+        .default(0)
+        .describe(
+          'The least time between two answers to one sender, whatever :seconds says; :days is a day at least.',
+        ),
       maxPeriod: duration()
         .default(60 * 86_400_000)
         .describe('The most; longer ones are cut.'),

@@ -26,7 +26,7 @@ export const actions: Readonly<Record<string, Command>> = {
 
 function checkAddress(bound: Bound, compiler: Compiler): void {
   const [to] = bound.args;
-  if (typeof to === 'string' && !isScriptAddress(to))
+  if (typeof to === 'string' && !bound.tags.has('list') && !isScriptAddress(to))
     compiler.error(bound.at, `the address to redirect to is invalid: ${to}`);
 }
 
@@ -46,7 +46,9 @@ async function redirect(bound: Bound, run: Run): Promise<void> {
       message: run.unenclosed ?? run.message,
       notify: bound.tags.has('notify') ? run.text(bound.tags.get('notify')) : null,
       ret: bound.tags.has('ret') ? run.text(bound.tags.get('ret')) : null,
+      list: bound.tags.has('list') ? to : null,
     });
   }
-  if (!bound.tags.has('copy')) run.implicitKeep = false;
+  // To nobody, it would be lost.
+  if (recipients.length > 0 && !bound.tags.has('copy')) run.implicitKeep = false;
 }

@@ -1,7 +1,10 @@
+import type { Mailbox } from '../../message/address-list.ts';
 import { addressPart } from '../address-part.ts';
 import type { Test } from '../extension.ts';
 import { addressesIn, checkFieldNames, chosenFields, fieldTexts } from '../fields.ts';
 import { NEVER, neverTrue } from './control.ts';
+
+const NO_ADDRESS: Mailbox = { is: 'mailbox', name: null, route: null, local: null, domain: null };
 
 /** The tests of RFC 5228 5, without envelope, which is an extension. */
 export const tests: Readonly<Record<string, Test>> = {
@@ -40,7 +43,8 @@ export const tests: Readonly<Record<string, Test>> = {
     async check(bound, run) {
       const fields = await chosenFields(bound, run, run.texts(bound.args[0]));
       const values = fields
-        .flatMap(({ value }) => addressesIn(value))
+        // An empty field is one address that is none (RFC 5228 2.7.4).
+        .flatMap(({ value }) => (value.trim() === '' ? [NO_ADDRESS] : addressesIn(value)))
         .flatMap((one) => addressPart(one, bound, run));
       return run.match(bound, values, run.texts(bound.args[1]));
     },

@@ -68,7 +68,7 @@ function vacate(bound: Bound, run: Run): void {
     handle: text('handle'),
     seconds: tags.has('seconds')
       ? run.number(tags.get('seconds'))
-      : (tags.has('days') ? run.number(tags.get('days')) : DEFAULT_DAYS) * DAY,
+      : (tags.has('days') ? Math.max(1, run.number(tags.get('days'))) : DEFAULT_DAYS) * DAY,
     subject: text('subject'),
     from,
     addresses: run.texts(tags.get('addresses')),
