@@ -384,6 +384,8 @@ export class Compiler {
         this.error(node.at, message),
       );
       if (found.substrings) needsSubstrings = name;
+      if (found.comparesItself && tags.has('comparator'))
+        this.error(node.at, `:comparator does not go with :${name}`);
     }
     const wanted = tags.get('comparator');
     let comparator: Comparator = asciiCasemap;

@@ -57,6 +57,8 @@ export interface MatchTag {
   readonly of: (value: string | true | undefined, complain: (message: string) => void) => MatchType;
   /** Whether it looks at parts of strings, which not every comparator can. */
   readonly substrings?: boolean;
+  /** Whether it has no use for a comparator (RFC 6134 2.2). */
+  readonly comparesItself?: boolean;
   /** What is wrong with a key that no variable changes. */
   readonly keyProblem?: (key: string, limits: SieveLimits) => string | undefined;
 }

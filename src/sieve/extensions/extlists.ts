@@ -31,5 +31,5 @@ export const extlists: Extension = {
   },
   tags: { redirect: { list: {} } },
   families: { match: { list: { group: 'match' } } },
-  matchTypes: { list: { of: () => type } },
+  matchTypes: { list: { of: () => type, comparesItself: true } },
 };
