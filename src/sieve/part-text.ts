@@ -10,12 +10,24 @@ export function isHtml({ type, subtype }: Part): boolean {
   return (type === 'text' || type === 'application') && /^(?:html|xhtml(?:\+xml)?)$/.test(subtype);
 }
 
+/** Many tests of a script look at the same part. */
+const shownBefore = new WeakMap<MessageVersion, Map<Part, string>>();
+
 /** @param html 'shown': without its tags, as people read it */
 export async function partText(
   message: MessageVersion,
   part: Part,
   html: 'source' | 'shown',
 ): Promise<string> {
+  if (html === 'source') return decoded(message, part, html);
+  const known = shownBefore.get(message) ?? new Map<Part, string>();
+  shownBefore.set(message, known);
+  const text = known.get(part) ?? (await decoded(message, part, html));
+  known.set(part, text);
+  return text;
+}
+
+async function decoded(message: MessageVersion, part: Part, html: 'source' | 'shown'): Promise<string> {
   const bytes = await partBytes(message, part);
   if (part.type !== 'text' && !isHtml(part)) return Buffer.from(bytes).toString('utf8');
   const stream = textStream(part.parameters['charset'] ?? '');

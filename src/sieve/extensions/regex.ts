@@ -13,8 +13,10 @@ import { quoted } from './variables.ts';
  * are therefore not possible; nobody's filters have them.
  */
 
-/** A step of the engine beside one of a plain comparison: it keeps all states at once. */
-const WEIGHT = 20;
+/** What a character costs at most: the engine keeps all states of its program at once. */
+const COST = { least: 15, perInstruction: 4 };
+/** And one of the expression, when it is compiled. */
+const COMPILING = 200;
 /** Instructions that an expression may come to when its repetitions are written out. */
 const MAX_PROGRAM = 20_000;
 
@@ -24,7 +26,7 @@ const type: MatchType = {
       const expression = compiled(run, key, comparator !== octet);
       if (!expression) continue;
       for (const value of values) {
-        run.charge(1, WEIGHT * (value.length + 1) * Math.ceil((key.length + 1) / 16));
+        run.charge(1, (value.length + 1) * (COST.least + COST.perInstruction * expression.programSize()));
         const matcher = expression.matcher(value);
         if (!matcher.find()) continue;
         const groups = Math.min(matcher.groupCount(), 99);
@@ -59,25 +61,33 @@ function keyProblem(key: string, { regex: longest }: SieveLimits): string | unde
   }
 }
 
-const CACHE = 'regex';
+/** Of all scripts of this thread; the one used longest ago goes. */
+const compiledBefore = new Map<string, RE2JS | BadRegex>();
+const MAX_COMPILED = 1000;
 
 /** undefined: it is none, which variables can make of it; then nothing matches. */
 function compiled(run: Run, key: string, ignoreCase: boolean): RE2JS | undefined {
-  const cache = (run.notes.get(CACHE) as Map<string, RE2JS | undefined> | undefined) ?? new Map();
-  run.notes.set(CACHE, cache);
   const name = `${ignoreCase ? 'i' : 'o'}${key}`;
-  if (cache.has(name)) return cache.get(name);
+  const before = compiledBefore.get(name);
+  compiledBefore.delete(name);
   // To build the machine costs as much as to run it over a text of some length.
-  run.charge(1, key.length * WEIGHT * 10);
-  let expression: RE2JS | undefined;
+  if (!before) run.charge(1, key.length * COMPILING);
+  const found = before ?? compiledOr(key, run.limits.regex, ignoreCase);
+  compiledBefore.set(name, found);
+  const [oldest] = compiledBefore.keys();
+  if (compiledBefore.size > MAX_COMPILED && oldest !== undefined) compiledBefore.delete(oldest);
+  if (found instanceof RE2JS) return found;
+  run.warnings.push(found.message);
+  return undefined;
+}
+
+function compiledOr(key: string, longest: number, ignoreCase: boolean): RE2JS | BadRegex {
   try {
-    expression = compile(key, run.limits.regex, ignoreCase);
+    return compile(key, longest, ignoreCase);
   } catch (error) {
-    if (!(error instanceof BadRegex)) throw error;
-    run.warnings.push(error.message);
+    if (error instanceof BadRegex) return error;
+    throw error;
   }
-  cache.set(name, expression);
-  return expression;
 }
 
 function compile(key: string, longest: number, ignoreCase: boolean): RE2JS {

@@ -33,16 +33,67 @@ export function pairwise(
   };
 }
 
-export const is: MatchType = pairwise((value, key, { normal }) => normal(value) === normal(key));
+/** What machines compare many characters at a time, beside one that we look at ourselves. */
+const FAST = 8;
 
-export const contains: MatchType = pairwise((value, key, { normal }) => normal(value).includes(normal(key)));
+/** Values and keys are made normal once each. */
+function normalised(compare: (value: string, key: string) => boolean): MatchType {
+  return {
+    matches(values, keys, { normal }, run) {
+      const wanted = keys.map(normal);
+      for (const value of values) {
+        run.charge(1, value.length / FAST);
+        const given = normal(value);
+        for (const key of wanted) {
+          run.charge(1, (value.length + key.length) / FAST);
+          if (compare(given, key)) return true;
+        }
+      }
+      return false;
+    },
+  };
+}
+
+export const is: MatchType = normalised((value, key) => value === key);
+
+export const contains: MatchType = normalised((value, key) => value.includes(key));
 
 /** RFC 5228 2.7.1: `*` and `?`; RFC 5229 3.2: each takes as little as it can, from the left on. */
-export const matches: MatchType = pairwise((value, key, { normal }, run) => {
-  const found = glob(value, key, normal, (characters) => run.charge(0, characters));
+export const matches: MatchType = pairwise((value, key, comparator, run) => {
+  const charge = (characters: number): void => run.charge(0, characters);
+  const found =
+    comparator.keepsPlaces && !key.includes('?')
+      ? globOfStars(value, key, comparator.normal, charge)
+      : glob(value, key, comparator.normal, charge);
   if (found) run.setMatchValues(found);
   return found !== undefined;
 });
+
+/** The same where all wildcards are stars, as they nearly always are: what stands between them is looked for as a whole. */
+function globOfStars(
+  value: string,
+  pattern: string,
+  normal: (text: string) => string,
+  charge: (characters: number) => void,
+): string[] | undefined {
+  const [first = '', ...others] = cut(pattern, normal).map(({ text }) => text.join(''));
+  const compared = normal(value);
+  if (!compared.startsWith(first)) return undefined;
+  const last = others.pop();
+  if (last === undefined) return compared.length === first.length ? [value] : undefined;
+  let at = first.length;
+  const captured: string[] = [];
+  for (const piece of others) {
+    const found = compared.indexOf(piece, at);
+    charge(((found < 0 ? compared.length : found) - at + piece.length) / FAST);
+    if (found < 0) return undefined;
+    captured.push(value.slice(at, found));
+    at = found + piece.length;
+  }
+  const end = compared.length - last.length;
+  if (end < at || !compared.endsWith(last)) return undefined;
+  return [value, ...captured, value.slice(at, end)];
+}
 
 type Piece = { readonly text: readonly (string | null)[] };
 
