@@ -78,5 +78,5 @@ else {
     now[0] = present;
     now[1] = (now[1] ?? 0) + 1;
   };
-  if (target) parentPort?.postMessage(fuzz(target, { seed, ms, onRun }));
+  if (target) parentPort?.postMessage(await fuzz(target, { seed, ms, onRun }));
 }

@@ -59,12 +59,15 @@ export function mutate(corpus: readonly string[], tokens: readonly string[], rol
 }
 
 /** The shortest input found that still fails as `fails` says. */
-export function minimise(text: string, fails: (text: string) => boolean): string {
+export async function minimise(
+  text: string,
+  fails: (text: string) => Promise<boolean> | boolean,
+): Promise<string> {
   let best = text;
   for (let size = Math.ceil(best.length / 2); size >= 1; size = size === 1 ? 0 : Math.ceil(size / 2))
     for (let at = 0; at < best.length; ) {
       const shorter = best.slice(0, at) + best.slice(at + size);
-      if (fails(shorter)) best = shorter;
+      if (await fails(shorter)) best = shorter;
       else at += size;
     }
   return best;

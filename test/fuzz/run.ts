@@ -23,34 +23,40 @@ export function inputOf(target: Target, seed: number): string {
 }
 
 /** Runs inputs for so long (ms), or until one fails. Each has a seed of its own, `seed` and those that follow it. */
-export function fuzz(target: Target, options: FuzzOptions): Report {
+export async function fuzz(target: Target, options: FuzzOptions): Promise<Report> {
   const corpus = corpusOf(target.name);
   const until = performance.now() + options.ms;
   for (let inputs = 0; ; inputs++) {
     if (inputs % 64 === 0 && performance.now() >= until) return { inputs, found: null };
     const seed = options.seed + inputs;
-    const run = (text: string): string | null => {
+    const run = (text: string): Promise<string | null> | string | null => {
       options.onRun?.(seed);
       return failure(target, text, seed);
     };
-    const error = run(mutate(corpus, target.tokens, dice(seed)));
+    const outcome = run(mutate(corpus, target.tokens, dice(seed)));
+    const error = outcome instanceof Promise ? await outcome : outcome;
     if (error === null) continue;
     const kind = kindOf(error);
-    const same = (text: string): boolean => kindOf(run(text) ?? '') === kind;
-    const input = minimise(inputOf(target, seed), same);
+    const same = async (text: string): Promise<boolean> => kindOf((await run(text)) ?? '') === kind;
+    const input = await minimise(inputOf(target, seed), same);
     return { inputs, found: { error, input, seed } };
   }
 }
 
-function failure(target: Target, input: string, seed: number): string | null {
+function failure(target: Target, input: string, seed: number): Promise<string | null> | string | null {
   const since = performance.now();
+  const told = (error: unknown): string =>
+    error instanceof Error ? (error.stack ?? error.message) : String(error);
+  const slow = (): string | null => {
+    const took = performance.now() - since;
+    return took > MAX_MS ? `it took ${Math.round(took)} ms` : null;
+  };
   try {
-    target.run(input, dice(seed));
+    const running = target.run(input, dice(seed));
+    return running instanceof Promise ? running.then(slow, told) : slow();
   } catch (error) {
-    return error instanceof Error ? (error.stack ?? error.message) : String(error);
+    return told(error);
   }
-  const took = performance.now() - since;
-  return took > MAX_MS ? `it took ${Math.round(took)} ms` : null;
 }
 
 /** Without numbers, which change with the input. */

@@ -9,14 +9,16 @@ import { Summariser, summarise } from '../../src/message/summary.ts';
 import { TokenRefused } from '../../src/oauth/errors.ts';
 import { parseJwt } from '../../src/oauth/jwt.ts';
 import { fetched } from '../strict-imap.ts';
+import { managesieve } from './managesieve.ts';
 import type { Dice } from './mutate.ts';
+import { sieve } from './sieve.ts';
 
 /** What is fuzzed: `run` throws where an input finds a mistake. A new target is a value here and a file in corpus/. */
 export interface Target {
   readonly name: string;
   /** Strings that are put in, beside what the corpus has. */
   readonly tokens: readonly string[];
-  run(input: string, roll: Dice): void;
+  run(input: string, roll: Dice): Promise<void> | void;
 }
 
 /** One JSON string a line. */
@@ -263,4 +265,4 @@ function token(text: string): void {
   }
 }
 
-export const targets: readonly Target[] = [imap, mime, names, texts];
+export const targets: readonly Target[] = [imap, mime, names, texts, sieve, managesieve];
