@@ -6,10 +6,12 @@
  *                    [--peers postfix-dovecot,postfix-virtual] [--profile]
  *   npm run bench -- --steps store [--messages 100000] [--peers postfix-dovecot]
  *   npm run bench -- --steps access [--peers postfix-dovecot]
+ *   npm run bench -- --steps sieve [--peers postfix-dovecot]
  *
  * `store` is the mail store over IMAP: a mailbox of 100,000 messages opened, listed and searched, 10,000 messages changed,
  * APPENDs; with each the memory of the server, and how long its main loop and its store's thread were held.
  * `access` is what people's programs do all day: logins, IDLE, POP3, 20 busy clients, 1,000 idle ones.
+ * `sieve` is delivery by LMTP, with a script of 50 rules and without.
  *
  * Needs root and the peers (`../shared/bench/setup-peers.sh`, run by itself the first time).
  */
@@ -19,6 +21,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { LoopDelay } from './loop-delay.ts';
+import { benchSieve } from './sieve.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 const shared = resolve(root, '../shared/bench');
@@ -71,7 +74,7 @@ const STEPS: Readonly<Record<string, readonly (readonly string[])[]>> = {
 };
 
 /** Steps that have to do with mailboxes: Postfix alone has none. */
-const WITH_MAILBOXES = new Set(['store', 'access']);
+const WITH_MAILBOXES = new Set(['store', 'access', 'sieve']);
 
 /** Indexing 100,000 messages behind their first opening may take so long (ms). */
 const MAX_BEHIND = 180_000;
@@ -93,6 +96,7 @@ const targets = ['facteur', ...peers.split(',').filter((name) => name !== '')];
 for (let round = 1; round <= Number(options.rounds); round++) {
   for (const step of options.steps.split(',')) {
     if (step === 'store') for (const target of targets) await store(target, round);
+    if (step === 'sieve') for (const target of targets) await sieve(target, round);
     for (const command of STEPS[step] ?? []) {
       for (const target of targets) {
         for (const other of targets) bench(['down', other], 'quiet');
@@ -122,6 +126,18 @@ async function store(target: string, round: number): Promise<void> {
     printThreads(since);
     if (rest.includes('firstopen')) await untilIdle();
   }
+  bench(['down', target], 'quiet');
+}
+
+async function sieve(target: string, round: number): Promise<void> {
+  for (const other of targets) bench(['down', other], 'quiet');
+  console.log(`--- round ${round}: deliveries by LMTP on ${target}`);
+  await benchSieve({
+    name: target,
+    file: join(harness, `targets/${target}.json`),
+    env: { ...process.env, BENCH_ROOT: peersRoot, BENCH_DIR: harness },
+    scripts: (user) => join(home, 'data/mail/bench.test', user, 'sieve'),
+  });
   bench(['down', target], 'quiet');
 }
 
@@ -197,6 +213,7 @@ function prepare(): void {
       host: '127.0.0.1',
       smtp: { port: 18825 },
       submission: { port: 18887 },
+      lmtp: { port: 18824 },
       imap: { port: 18843 },
       imaps: { port: 18893 },
       pop3: { port: 18810 },
@@ -238,6 +255,7 @@ delivery: { relayhost: "[127.0.0.1]:18999" }
 listeners:
   smtp: [{ host: 127.0.0.1, port: 18825 }]
   submission: [{ host: 127.0.0.1, port: 18887 }]
+  lmtp: [{ host: 127.0.0.1, port: 18824 }]
   imap: [{ host: 127.0.0.1, port: 18843 }]
   imaps: [{ host: 127.0.0.1, port: 18893 }]
   pop3: [{ host: 127.0.0.1, port: 18810 }]
