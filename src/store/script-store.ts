@@ -58,7 +58,7 @@ const MAX_ACTIVE = 600;
 
 /** @param directory the account's */
 export function scriptPath(directory: string, name: string): string {
-  return join(directory, 'sieve', `${fileName(name)}${SUFFIX}`);
+  return join(directory, 'sieve', `${scriptFileName(name)}${SUFFIX}`);
 }
 
 /** The active script; undefined where there is none. */
@@ -110,7 +110,7 @@ export class FileScriptStore implements ScriptStore {
       await this.admit(account, name, source.length);
       const directory = this.#directory(account);
       await mkdir(directory, { recursive: true, mode: DIRECTORY_MODE });
-      const file = fileName(name);
+      const file = scriptFileName(name);
       if (file.startsWith(HASHED)) await writeDurably(directory, `${file}.name`, Buffer.from(name));
       await writeDurably(directory, `${file}${SUFFIX}`, source);
       await diskFiles.syncDirectory(this.#home(account));
@@ -135,7 +135,7 @@ export class FileScriptStore implements ScriptStore {
       if (name === to) return;
       if (await lstat(target).catch(ifMissing)) throw new StoreError('exists', `there is a script ${to}`);
       const isActive = (await this.#active(directory)) === name;
-      const file = fileName(to);
+      const file = scriptFileName(to);
       if (file.startsWith(HASHED)) await writeDurably(directory, `${file}.name`, Buffer.from(to));
       // First the one name more: whatever happens in between, the active script is there.
       if (isActive) {
@@ -200,9 +200,10 @@ export class FileScriptStore implements ScriptStore {
   }
 }
 
-const HASHED = '%~';
+export const HASHED = '%~';
 
-function fileName(name: string): string {
+/** Of a script, without its suffix. One that begins with `%~` needs a file beside it that says the name. */
+export function scriptFileName(name: string): string {
   const octets = Buffer.from(name);
   const encoded = name.replace(/^\.|[%/\p{Cc}]/gu, (char) => percent(char));
   if (encoded.length <= MAX_PLAIN && Buffer.byteLength(encoded) <= MAX_PLAIN) return encoded;
@@ -221,7 +222,7 @@ async function nameOf(directory: string, file: string): Promise<string | undefin
   const name = stem.startsWith(HASHED)
     ? await readFile(join(directory, `${stem}.name`), 'utf8').catch(ifMissing)
     : decoded(stem);
-  return name !== undefined && name !== '' && fileName(name) === stem ? name : undefined;
+  return name !== undefined && name !== '' && scriptFileName(name) === stem ? name : undefined;
 }
 
 function decoded(stem: string): string | undefined {
@@ -239,7 +240,7 @@ function activeName(text: string): string | undefined {
 }
 
 async function forgetName(directory: string, name: string): Promise<void> {
-  const file = fileName(name);
+  const file = scriptFileName(name);
   if (file.startsWith(HASHED)) await diskFiles.unlink(join(directory, `${file}.name`));
 }
 

@@ -26,6 +26,7 @@ import {
 } from '../../../src/admin/adopt.ts';
 import { systemClock } from '../../../src/lib/clock.ts';
 import type { MaildirStore } from '../../../src/store/maildir-store.ts';
+import { FileScriptStore } from '../../../src/store/script-store.ts';
 import type { AccountStore, Mailbox, Message } from '../../../src/store/store.ts';
 import { alice, all, bytesOf, maildirStore, message, temporaryDirectory } from '../surroundings.ts';
 import { contentOf, dovecotFolder, everything, put, sizes } from './tree.ts';
@@ -300,12 +301,21 @@ test('Sieve scripts are copied, and the active one is named', async () => {
   usual();
   mkdirSync(join(dir.path, 'home/sieve'));
   writeFileSync(join(dir.path, 'home/sieve/holiday.sieve'), Buffer.from([0x6b, 0xff, 0x0a]));
+  const names = ['50% off', '.hidden', 'x'.repeat(230)];
+  for (const name of names) writeFileSync(join(dir.path, `home/sieve/${name}.sieve`), `# ${name}`);
   symlinkSync('sieve/holiday.sieve', join(dir.path, 'home/.dovecot.sieve'));
   expect(plan().sieve).toMatchObject({ active: 'holiday', to: join(data, 'mail/example.org/alice/sieve') });
   await adopted();
   const to = join(data, 'mail/example.org/alice/sieve');
   expect(readFileSync(join(to, 'holiday.sieve'))).toEqual(Buffer.from([0x6b, 0xff, 0x0a]));
   expect(readFileSync(join(to, 'active'), 'utf8')).toBe('holiday\n');
+  const scripts = new FileScriptStore(data, { maxSize: 1e6, maxScripts: 100, maxTotal: 1e7 });
+  const all = await scripts.list(alice);
+  expect(all.map(({ name, active }) => (active ? `${name}*` : name)).sort()).toEqual(
+    ['holiday*', ...names].sort(),
+  );
+  for (const name of names)
+    expect(Buffer.from((await scripts.get(alice, name)) ?? []).toString()).toBe(`# ${name}`);
 });
 
 test('control files elsewhere (CONTROL=)', async () => {

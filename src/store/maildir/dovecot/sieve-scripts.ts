@@ -10,6 +10,7 @@ import {
   statSync,
 } from 'node:fs';
 import { basename, dirname } from 'node:path';
+import { HASHED, scriptFileName } from '../../script-store.ts';
 import { DIRECTORY_MODE, syncDirectory, writeDurably } from '../disk.ts';
 
 /**
@@ -47,7 +48,11 @@ export function findScripts(tree: string): SieveScripts {
 export function copyScripts({ scripts, active }: SieveScripts, to: string): void {
   if (scripts.length === 0) return;
   mkdirSync(to, { recursive: true, mode: DIRECTORY_MODE });
-  for (const { name, file } of scripts) copyDurably(file, `${to}/${name}.sieve`);
+  for (const { name, file } of scripts) {
+    const own = scriptFileName(name);
+    if (own.startsWith(HASHED)) writeDurably(to, `${own}.name`, name);
+    copyDurably(file, `${to}/${own}.sieve`);
+  }
   if (active !== null) writeDurably(to, 'active', `${active}\n`);
   syncDirectory(dirname(to));
 }
