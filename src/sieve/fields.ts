@@ -52,8 +52,23 @@ function checkMimeTags(bound: Bound, compiler: Compiler): void {
     if (tags.has(tag)) compiler.error(bound.at, `:${tag} needs :mime`);
 }
 
-/** The fields of these names, in the order of the names, as the tags of the word narrow them down. */
-export async function chosenFields(bound: Bound, run: Run, names: readonly string[]): Promise<HeaderField[]> {
+/**
+ * The fields of these names, in the order of the names, as the tags of the word narrow them down. At once, but for those of
+ * MIME parts.
+ */
+export function chosenFields(
+  bound: Bound,
+  run: Run,
+  names: readonly string[],
+): HeaderField[] | Promise<HeaderField[]> {
+  if (bound.tags.has('mime')) return fieldsOfParts(bound, run, names);
+  run.charge(0, 8 * names.length);
+  const chosen: HeaderField[] = [];
+  for (const name of names) for (const field of run.message.named(name.toLowerCase())) chosen.push(field);
+  return byIndex(bound, run, chosen);
+}
+
+async function fieldsOfParts(bound: Bound, run: Run, names: readonly string[]): Promise<HeaderField[]> {
   const chosen: HeaderField[] = [];
   for (const fields of await headersOf(bound, run))
     for (const name of names) {
@@ -74,7 +89,6 @@ export function byIndex<T>(bound: Bound, run: Run, all: T[]): T[] {
 
 /** The headers that count (RFC 5703 4.1). */
 async function headersOf(bound: Bound, run: Run): Promise<(readonly HeaderField[])[]> {
-  if (!bound.tags.has('mime')) return [run.message.fields];
   const loop = run.loops.at(-1);
   if (!bound.tags.has('anychild'))
     return [loop ? await loop.message.partFields(loop.part) : run.message.fields];
@@ -95,20 +109,41 @@ export function* partsOf(part: Part): Generator<Part> {
 }
 
 /** What `header` looks at in a field. */
-export function fieldTexts(bound: Bound, run: Run, { name, value }: HeaderField): string[] {
+export function fieldTexts(bound: Bound, run: Run, field: HeaderField): string[] {
+  const { name, value } = field;
   const { tags } = bound;
   if (tags.has('param')) {
     const { parameters } = parseStructured(value);
     return run.texts(tags.get('param')).flatMap((wanted) => parameters[wanted.toLowerCase()] ?? []);
   }
   const whole = tags.has('contenttype');
-  if (!whole && !tags.has('type') && !tags.has('subtype')) return [readable(value)];
+  if (!whole && !tags.has('type') && !tags.has('subtype')) return [readableField(field)];
   if (name === 'content-disposition') return [tags.has('subtype') ? '' : parseStructured(value).value];
   if (name !== 'content-type') return [''];
   const type = parseStructured(value).value;
   if (whole) return [type];
   const [first = '', second = ''] = type.split('/');
   return [tags.has('type') ? first : second];
+}
+
+/** Many tests of a script look at the same fields. */
+const readBefore = new WeakMap<HeaderField, string>();
+const addressesBefore = new WeakMap<HeaderField, readonly Mailbox[]>();
+
+function readableField(field: HeaderField): string {
+  const known = readBefore.get(field);
+  if (known !== undefined) return known;
+  const text = readable(field.value);
+  readBefore.set(field, text);
+  return text;
+}
+
+export function addressesOf(field: HeaderField): readonly Mailbox[] {
+  const known = addressesBefore.get(field);
+  if (known) return known;
+  const found = addressesIn(field.value);
+  addressesBefore.set(field, found);
+  return found;
 }
 
 /** The addresses of a field's value, groups resolved. */

@@ -30,6 +30,7 @@ export class MessageVersion {
   readonly #body: () => Promise<Uint8Array>;
   #whole: Promise<Uint8Array> | undefined;
   #root: Promise<Part> | undefined;
+  #byName: ReadonlyMap<string, readonly HeaderField[]> | undefined;
 
   constructor(
     parts: Pick<MessageVersion, 'fields' | 'size' | 'isEdited'>,
@@ -61,7 +62,8 @@ export class MessageVersion {
 
   /** Of one name, in lower case. */
   named(name: string): readonly HeaderField[] {
-    return this.fields.filter((field) => field.name === name);
+    this.#byName ??= Map.groupBy(this.fields, (field) => field.name);
+    return this.#byName.get(name) ?? [];
   }
 
   /** Whether there is a blank line behind the header, be it the last. */

@@ -96,9 +96,11 @@ export class Run {
     for (const bound of commands) {
       this.charge(1, 0);
       this.trace?.({ is: 'command', script: this.script, bound });
-      await this.#pause?.();
+      const pause = this.#pause?.();
+      if (pause) await pause;
       try {
-        const flow = (await bound.command?.run(bound, this)) ?? 'on';
+        const running = bound.command?.run(bound, this);
+        const flow = (running instanceof Promise ? await running : running) ?? 'on';
         if (flow !== 'on') {
           this.taken = outer;
           return flow;
@@ -111,9 +113,15 @@ export class Run {
     return 'on';
   }
 
-  async check(bound: Bound): Promise<boolean> {
+  check(bound: Bound): boolean | Promise<boolean> {
     this.charge(1, 0);
-    const outcome = (await bound.test?.check(bound, this)) ?? false;
+    const outcome = bound.test?.check(bound, this) ?? false;
+    return outcome instanceof Promise
+      ? outcome.then((late) => this.#checked(bound, late))
+      : this.#checked(bound, outcome);
+  }
+
+  #checked(bound: Bound, outcome: boolean): boolean {
     this.trace?.({ is: 'test', script: this.script, bound, outcome });
     return outcome;
   }

@@ -15,9 +15,14 @@ export function neverTrue(bound: Bound | undefined): boolean {
   return bound?.name === 'allof' && bound.tests.some(neverTrue);
 }
 
-async function branch(bound: Bound, run: Run): Promise<Flow> {
+function branch(bound: Bound, run: Run): Flow | Promise<Flow> {
   const [test] = bound.tests;
-  if (test && !(await run.check(test))) return 'on';
+  const outcome = test ? run.check(test) : true;
+  if (outcome instanceof Promise) return outcome.then((late) => (late ? within(bound, run) : 'on'));
+  return outcome === true ? within(bound, run) : 'on';
+}
+
+async function within(bound: Bound, run: Run): Promise<Flow> {
   run.taken = true;
   const flow = await run.block(bound.block);
   run.taken = true;
