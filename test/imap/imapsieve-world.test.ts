@@ -239,3 +239,44 @@ test('REPLACE is APPEND', async () => {
   );
   expect(await flagsOf('Work', subject)).toEqual(['$each']);
 });
+
+test('the examples of RFC 6785 5, with mailto, and of RFC 8579 6', async () => {
+  await script(
+    'require ["copy", "environment"];\n' +
+      'if anyof (environment :is "imap.cause" "APPEND",\n' +
+      '          environment :is "imap.cause" "COPY")  {\n' +
+      `    if environment :is "imap.mailbox" "Work" { redirect :copy "${BOB}"; }\n}`,
+  );
+  const one = await append();
+  await arrivesAtBob(one.subject);
+
+  await script(
+    'require ["enotify", "variables", "environment"];\n' +
+      `if environment :matches "imap.mailbox" "*" { set "mailbox" "\${1}"; }\n` +
+      'if allof (hasflag "\\\\Flagged", environment :contains "imap.changedflags" "\\\\Flagged") {\n' +
+      `  notify :message "Important message in \${mailbox}" "mailto:${BOB}";\n}`,
+  );
+  const two = await append();
+  await inMailbox('Work', () => alice.messageFlagsAdd(String(two.uid), ['\\Seen'], { uid: true }));
+  await inMailbox('Work', () => alice.messageFlagsAdd(String(two.uid), ['\\Flagged'], { uid: true }));
+  await arrivesAtBob('Important message in Work');
+
+  const [junk] = (await alice.list()).filter(({ specialUse }) => specialUse === '\\Junk');
+  await script(
+    'require ["special-use", "environment", "variables"];\n' +
+      `if environment :matches "imap.mailbox" "*" { set "mailbox" "\${1}"; }\n` +
+      `if allof (environment "imap.cause" "COPY", specialuse_exists "\${mailbox}" "\\\\Junk") { redirect "${BOB}"; }`,
+    '',
+  );
+  const three = await append('Quiet');
+  await inMailbox('Quiet', () => alice.messageMove(String(three.uid), junk?.path ?? '', { uid: true }));
+  await arrivesAtBob(three.subject);
+});
+
+async function arrivesAtBob(subject: string): Promise<void> {
+  for (let i = 0; i < 100; i++) {
+    if ((await flagsOf('INBOX', subject, bob)) !== undefined) return;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  throw new Error(`${subject} does not come`);
+}
