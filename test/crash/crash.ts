@@ -1,5 +1,5 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { mkdirSync, openSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, openSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join, resolve } from 'node:path';
 import type { AccountId } from '../../src/directory/directory.ts';
@@ -12,7 +12,8 @@ import { freePorts } from '../processes.ts';
 import { startLoad } from './smtp-load.ts';
 
 /**
- * Kills the daemon with SIGKILL at random moments under SMTP load, and says afterwards what became of every message.
+ * Kills the daemon with SIGKILL at random moments under SMTP load, and says afterwards what became of every message. Some of
+ * the recipients have a script that files their mail and sends a copy on.
  */
 export interface CrashReport {
   readonly rounds: number;
@@ -24,6 +25,10 @@ export interface CrashReport {
   readonly doubled: readonly string[];
   /** Answered 4xx or 5xx and delivered all the same: must be empty. */
   readonly refusedButDelivered: readonly string[];
+  /** Delivered by a script, and the copy that it sends on is nowhere: must be empty. */
+  readonly notSentOn: readonly string[];
+  /** The copy is there more than once: the process was killed between the queue's commit and the mark of it. */
+  readonly sentOnTwice: readonly string[];
   /** Files in a Maildir that are not whole: must be empty. */
   readonly torn: readonly string[];
   /** What an account's index says and its Maildir does not: must be empty. */
@@ -42,6 +47,9 @@ export interface CrashOptions {
 
 const root = resolve(import.meta.dirname, '../..');
 const RECIPIENTS = Array.from({ length: 5 }, (_, i) => `user${i}@crash.test`);
+const SCRIPTED = new Set(RECIPIENTS.slice(0, 2));
+const COPIES = 'copies@crash.test';
+const SCRIPT = `require ["fileinto", "mailbox", "copy"]; fileinto :create "Filed"; redirect :copy "${COPIES}";`;
 
 export async function crashRounds(options: CrashOptions): Promise<CrashReport> {
   mkdirSync(options.dir, { recursive: true });
@@ -56,8 +64,14 @@ log: { level: warn, format: json }
 `,
   );
   cli(config, ['domain', 'add', 'crash.test']);
-  for (const address of RECIPIENTS)
+  for (const address of [...RECIPIENTS, COPIES])
     cli(config, ['account', 'add', address, '--password-stdin'], 'crash-test-password\n');
+  for (const address of SCRIPTED) {
+    const directory = join(homeOf(options.dir, address), 'sieve');
+    mkdirSync(directory, { recursive: true });
+    writeFileSync(join(directory, 'main.sieve'), SCRIPT);
+    writeFileSync(join(directory, 'active'), 'main\n');
+  }
 
   const load = startLoad({
     port,
@@ -87,17 +101,25 @@ function judge(
   load: { readonly acknowledged: Set<string>; readonly unknown: Set<string>; readonly refused: Set<string> },
 ): CrashReport {
   const found = new Map<string, number>();
+  const filed = new Set<string>();
+  const copies = new Map<string, number>();
   const torn: string[] = [];
-  for (const address of RECIPIENTS) {
-    const maildir = join(options.dir, 'data/mail/crash.test', address.split('@')[0] ?? '', 'Maildir');
-    for (const folder of ['new', 'cur']) {
-      for (const name of readdirSync(join(maildir, folder))) {
-        const text = readFileSync(join(maildir, folder, name), 'latin1');
-        const token = /^Subject: (crashx\d+x)\r$/m.exec(text)?.[1];
-        if (token === undefined || !text.endsWith('0123456789.\r\n')) torn.push(name);
-        else found.set(token, (found.get(token) ?? 0) + 1);
+  for (const address of [...RECIPIENTS, COPIES]) {
+    const maildir = join(homeOf(options.dir, address), 'Maildir');
+    const isScripted = SCRIPTED.has(address);
+    for (const name of messagesIn(maildir, isScripted ? '.Filed' : '')) {
+      const text = readFileSync(name, 'latin1');
+      const token = /^Subject: (crashx\d+x)\r$/m.exec(text)?.[1];
+      if (token === undefined || !text.endsWith('0123456789.\r\n')) {
+        torn.push(name);
+        continue;
       }
+      const counted = address === COPIES ? copies : found;
+      counted.set(token, (counted.get(token) ?? 0) + 1);
+      if (isScripted) filed.add(token);
     }
+    // Nothing of theirs is anywhere else.
+    if (isScripted) torn.push(...messagesIn(maildir, ''));
   }
   const acknowledged = [...load.acknowledged];
   return {
@@ -107,16 +129,29 @@ function judge(
     lost: acknowledged.filter((token) => !found.has(token)),
     doubled: [...found].filter(([, times]) => times > 1).map(([token]) => token),
     refusedButDelivered: [...load.refused].filter((token) => found.has(token)),
+    notSentOn: [...filed].filter((token) => !copies.has(token)),
+    sentOnTwice: [...copies].filter(([, times]) => times > 1).map(([token]) => token),
     torn,
     disagreements: RECIPIENTS.flatMap((address) => disagreements(options.dir, address)),
   };
+}
+
+function homeOf(dir: string, address: string): string {
+  return join(dir, 'data/mail/crash.test', address.split('@')[0] ?? '');
+}
+
+function messagesIn(maildir: string, folder: string): string[] {
+  return ['new', 'cur'].flatMap((part) => {
+    const directory = join(maildir, folder, part);
+    return existsSync(directory) ? readdirSync(directory).map((name) => join(directory, name)) : [];
+  });
 }
 
 /** Looks at one account as the daemon left it; nothing else has it open now. */
 function disagreements(dir: string, address: string): string[] {
   const account = new MaildirAccount({
     id: address as AccountId,
-    directory: join(dir, 'data/mail/crash.test', address.split('@')[0] ?? ''),
+    directory: homeOf(dir, address),
     clock: systemClock,
     log: createLogger({ level: 'warn', format: 'json' }),
     host: 'mx.crash.test',

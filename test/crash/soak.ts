@@ -19,8 +19,8 @@ const report = await crashRounds({
   progress: (text) => console.log(text),
 });
 console.log(report);
-const { lost, doubled, refusedButDelivered, torn, disagreements } = report;
-const bad = [lost, doubled, refusedButDelivered, torn, disagreements].flat().length;
+const { lost, doubled, refusedButDelivered, notSentOn, torn, disagreements } = report;
+const bad = [lost, doubled, refusedButDelivered, notSentOn, torn, disagreements].flat().length;
 if (bad > 0) console.log(`kept: ${dir}`);
 else rmSync(dir, { recursive: true, force: true });
 process.exitCode = bad > 0 ? 1 : 0;

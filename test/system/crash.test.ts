@@ -13,6 +13,7 @@ test('ten SIGKILLs under SMTP load lose, double and tear nothing that was answer
   expect(report.lost).toEqual([]);
   expect(report.doubled).toEqual([]);
   expect(report.refusedButDelivered).toEqual([]);
+  expect(report.notSentOn).toEqual([]);
   expect(report.torn).toEqual([]);
   expect(report.disagreements).toEqual([]);
 }, 180_000);
