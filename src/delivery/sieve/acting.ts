@@ -12,7 +12,7 @@ import { submit } from '../submit.ts';
 import type { SieveCalls } from './calls.ts';
 import { carryOut, type Outcome, type Outgoing, type Ports } from './carry-out.ts';
 import type { Action, Content, Decision } from './decision.ts';
-import { normalPath, programEnvironment } from './host.ts';
+import { normalPath, placeFor, programEnvironment } from './host.ts';
 import { readHeader } from './original.ts';
 import { isUtf8Address } from './outgoing.ts';
 import { type Parted, parted } from './parted.ts';
@@ -110,18 +110,7 @@ export class Acting {
     const { sieve, directory, settings, log } = this.#deps;
     const { account, envelope, key, keep } = this.#subject;
     return {
-      find: async ({ mailbox, mailboxId, specialUse }) => {
-        const path = normalPath(mailbox);
-        const all = await this.#mailboxes();
-        // RFC 9042 4, RFC 8579 4: the id before the use, the use before the name.
-        const found =
-          (mailboxId === null ? undefined : all.find(({ id }) => id === mailboxId)) ??
-          (specialUse === null
-            ? undefined
-            : all.find((one) => one.specialUse === specialUse.toLowerCase())) ??
-          all.find((one) => one.path === path);
-        return { path: found?.path ?? path, isThere: found?.selectable === true };
-      },
+      find: async (action) => placeFor(action, await this.#mailboxes()),
       create: async (path, specialUse) => {
         const store = await this.#deps.store.account(account);
         const use = SPECIAL_USES.find((known) => known === specialUse?.toLowerCase());

@@ -4,12 +4,14 @@ import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/logger.ts';
 import { version } from '../../lib/version.ts';
 import { formatDate } from '../../message/date.ts';
+import type { FileInto } from '../../sieve/action.ts';
 import { SieveRuntimeError } from '../../sieve/errors.ts';
 import type { SieveHost } from '../../sieve/host.ts';
 import type { ListSettings, SieveSettings } from '../../sieve/options.ts';
 import type { Annotations } from '../../store/annotations.ts';
 import type { KeyValue } from '../../store/key-value.ts';
 import { ACCOUNT, type Mailbox, type MailboxId } from '../../store/store.ts';
+import type { Place } from './carry-out.ts';
 import type { Mark, Question } from './decision.ts';
 import { runProgram } from './program.ts';
 import type { Scripts } from './scripts.ts';
@@ -135,6 +137,19 @@ export function programEnvironment({
 }: Pick<Question, 'account' | 'envelope'>): Record<string, string> {
   const { from = '', to = account, origTo = to } = envelope ?? {};
   return { USER: account, SENDER: from, RECIPIENT: to, ORIG_RECIPIENT: origTo };
+}
+
+/** Where a message goes that a script files: RFC 9042 4, RFC 8579 4: the id before the use, the use before the name. */
+export function placeFor(
+  { mailbox, mailboxId, specialUse }: Pick<FileInto, 'mailbox' | 'mailboxId' | 'specialUse'>,
+  all: Awaited<ReturnType<HostMail['mailboxes']>>,
+): Place {
+  const path = normalPath(mailbox);
+  const found =
+    (mailboxId === null ? undefined : all.find(({ id }) => id === mailboxId)) ??
+    (specialUse === null ? undefined : all.find((one) => one.specialUse === specialUse.toLowerCase())) ??
+    all.find((one) => one.path === path);
+  return { path: found?.path ?? path, isThere: found?.selectable === true };
 }
 
 export function normalPath(path: string): string {

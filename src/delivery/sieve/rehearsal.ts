@@ -10,7 +10,7 @@ import type { SieveSettings } from '../../sieve/options.ts';
 import type { TraceEvent } from '../../sieve/run.ts';
 import type { KeyValue } from '../../store/key-value.ts';
 import { carryOut, type Ports } from './carry-out.ts';
-import { DUPLICATE, type HostMail, normalPath, sieveHost, type Traces } from './host.ts';
+import { DUPLICATE, type HostMail, normalPath, placeFor, sieveHost, type Traces } from './host.ts';
 import { originalOf } from './original.ts';
 import { parted } from './parted.ts';
 import type { NamedScript, Scripts } from './scripts.ts';
@@ -159,18 +159,10 @@ export class Rehearsal {
     const { account, mail, isOwn } = this.#world;
     const implicit = actions.some((action) => action.type === 'keep' && action.implicit);
     return {
-      find: async ({ mailbox, mailboxId, specialUse }) => {
-        const path = normalPath(mailbox);
-        if (!mail) return { path, isThere: true };
-        const all = await mail.mailboxes();
-        const found =
-          (mailboxId === null ? undefined : all.find(({ id }) => id === mailboxId)) ??
-          (specialUse === null
-            ? undefined
-            : all.find((one) => one.specialUse === specialUse.toLowerCase())) ??
-          all.find((one) => one.path === path);
-        const there = found?.path ?? path;
-        return { path: there, isThere: found?.selectable === true || this.#made.has(there) };
+      find: async (action) => {
+        if (!mail) return { path: normalPath(action.mailbox), isThere: true };
+        const { path, isThere } = placeFor(action, await mail.mailboxes());
+        return { path, isThere: isThere || this.#made.has(path) };
       },
       create: async (path) => void this.#made.add(path),
       store: async (path, message, flags) => {

@@ -1,7 +1,7 @@
 import type { Extension } from '../extension.ts';
 import { partText } from '../part-text.ts';
 import type { Run } from '../run.ts';
-import { assign, checkVariable, modified, nameOf } from './variables.ts';
+import { assign, checkVariable, MODIFIERS, modified, nameOf } from './variables.ts';
 
 /** RFC 5703 7. */
 export const extracttext: Extension = {
@@ -12,12 +12,7 @@ export const extracttext: Extension = {
     extracttext: {
       tags: {
         first: { value: 'number' },
-        lower: { group: '40' },
-        upper: { group: '40' },
-        lowerfirst: { group: '30' },
-        upperfirst: { group: '30' },
-        quotewildcard: { group: '20' },
-        length: { group: '10' },
+        ...MODIFIERS,
       },
       arguments: ['string'],
       compile(bound, compiler) {

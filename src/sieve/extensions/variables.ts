@@ -1,8 +1,18 @@
 import type { Bound } from '../bound.ts';
 import type { Compiler } from '../compile.ts';
-import type { Extension, Modifier } from '../extension.ts';
+import type { Extension, Modifier, Tags } from '../extension.ts';
 import type { Run } from '../run.ts';
 import { isVariableName } from '../text.ts';
+
+/** RFC 5229 4.1: of those with the same precedence there can be one. */
+export const MODIFIERS: Tags = {
+  lower: { group: '40' },
+  upper: { group: '40' },
+  lowerfirst: { group: '30' },
+  upperfirst: { group: '30' },
+  quotewildcard: { group: '20' },
+  length: { group: '10' },
+};
 
 /** RFC 5229. References in strings are text.ts. */
 export const variables: Extension = {
@@ -30,14 +40,7 @@ export const variables: Extension = {
     },
   },
   tags: {
-    set: {
-      lower: { group: '40' },
-      upper: { group: '40' },
-      lowerfirst: { group: '30' },
-      upperfirst: { group: '30' },
-      quotewildcard: { group: '20' },
-      length: { group: '10' },
-    },
+    set: MODIFIERS,
   },
   modifiers: {
     lower: { precedence: 40, apply: asciiLower },
