@@ -6,7 +6,7 @@ import { parseBase, splitName } from './file-name.ts';
 import { bitsOfInfo, keywordBit } from './flags.ts';
 import { type Folder, nameOf, PLACES } from './folder.ts';
 import { readFolderFile } from './folder-file.ts';
-import { DERIVED } from './index.ts';
+import { DERIVED, onwards } from './index.ts';
 import { type MessageRow, rowOf, rowsBetween } from './message-row.ts';
 import { readSeen, seenFilesIn } from './seen-file.ts';
 
@@ -94,7 +94,7 @@ export function* checkFolder(account: MaildirAccount, folder: Folder): Generator
     for (const row of rows) yield* checkMessage(account, folder, row, onDisk);
     yield* checkDerived(account, folder, from, rows.length < STEP ? 2 ** 32 - 1 : (rows.at(-1)?.uid ?? from));
     if (rows.length < STEP) break;
-    from = (rows.at(-1)?.uid ?? from) + 1;
+    from = onwards(from - 1, rows.at(-1)?.uid ?? 0) + 1;
     yield null;
   }
   yield* checkFiles(account, folder, onDisk);

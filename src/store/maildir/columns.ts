@@ -1,5 +1,6 @@
 import type { MaildirAccount } from './account.ts';
 import type { Folder } from './folder.ts';
+import { onwards } from './index.ts';
 import type { UidSet } from './uid-set.ts';
 
 /** Columns beside a set of UIDs: one value for each of them. */
@@ -40,6 +41,7 @@ export class Columns {
       `SELECT id, ${column} FROM ${table} WHERE id >= ? AND id <= ? ORDER BY id LIMIT ?`,
     );
     for (let at = 0; at < this.#uids.length; yield null) {
+      const before = at;
       const limit = Math.min(this.#uids.length - at, STRETCH);
       const rows = statement.all(this.#folder.id(this.#uids[at] ?? 0), this.#folder.lastId, limit);
       if (rows.length === 0) return;
@@ -48,6 +50,7 @@ export class Columns {
         while (at < this.#uids.length && (this.#uids[at] ?? 0) < uid) at++;
         if (this.#uids[at] === uid) put(at++, value);
       }
+      onwards(before, at);
       // A row that is not wanted ends the stretch: on from the next wanted one.
     }
   }

@@ -4,6 +4,7 @@ import type { ExpireRule } from '../options.ts';
 import type { MaildirAccount } from './account.ts';
 import { expunge } from './expunge.ts';
 import type { Folder } from './folder.ts';
+import { onwards } from './index.ts';
 import { rowOf } from './message-row.ts';
 import type { Steps } from './turns.ts';
 
@@ -64,7 +65,7 @@ function* expire(
         .all(folder.id(from), folder.lastId, STEP);
       const last = rows.at(-1);
       if (!last) break;
-      from = folder.uidOf(last[0]) + 1;
+      from = onwards(from - 1, folder.uidOf(last[0])) + 1;
       const old = rows.filter(([, saved]) => saved < before).map(([id]) => folder.uidOf(id));
       yield 0;
       for (let at = 0; at < old.length; at += BATCH) {
@@ -86,8 +87,9 @@ function* expire(
       .prepare<[number]>('SELECT id FROM messages WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?')
       .all(folder.firstId, folder.lastId, Math.min(BATCH, folder.total - rule.messages));
     const oldest = ids.map(([id]) => folder.uidOf(id));
-    if (oldest.length === 0) return;
-    yield go(oldest);
+    const gone = go(oldest);
+    if (gone === 0) return;
+    yield gone;
     if (account.folders.get(mailbox) !== folder) return;
   }
 }

@@ -1,6 +1,6 @@
 import type { MaildirAccount } from './account.ts';
 import type { Folder } from './folder.ts';
-import type { Index } from './index.ts';
+import { type Index, onwards } from './index.ts';
 import type { UidSet } from './uid-set.ts';
 
 /**
@@ -95,7 +95,11 @@ export class FolderKeys {
       const rows = statement.all(last, folder.lastId);
       if (rows.length === 0) break;
       this.#room(this.#rows + rows.length, count);
-      for (const row of rows) this.#add(folder, row);
+      let before = last;
+      for (const row of rows) {
+        before = onwards(before, row[0]);
+        this.#add(folder, row);
+      }
       yield null;
       if (account.index !== this.#index) return false;
     }

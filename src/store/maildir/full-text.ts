@@ -2,7 +2,7 @@ import { isAscii } from 'node:buffer';
 import { type Accents, withoutAccents } from '../../message/fold.ts';
 import type { Condition, Wanted } from '../../message/words.ts';
 import type { MaildirAccount } from './account.ts';
-import type { Index } from './index.ts';
+import { type Index, onwards } from './index.ts';
 import type { SearchMemory } from './search-memory.ts';
 
 /**
@@ -214,11 +214,14 @@ class Vocabulary {
   /** Some more, and the last one again. */
   read(): void {
     const known = Math.max(this.pages.length - 1, 0);
-    const pages = this.index.column<Buffer>(
-      `SELECT words FROM vocabulary WHERE page > ? ORDER BY page LIMIT ${PAGES + 1}`,
-      known,
-    );
-    this.pages.splice(known, 1, ...pages);
+    const rows = this.index
+      .prepare<[page: number, words: Buffer]>(
+        `SELECT page, words FROM vocabulary WHERE page > ? ORDER BY page LIMIT ${PAGES + 1}`,
+      )
+      .all(known);
+    let before = known;
+    for (const [page] of rows) before = onwards(before, page);
+    this.pages.splice(known, 1, ...rows.map(([, words]) => words));
   }
 }
 

@@ -5,6 +5,7 @@ import { noteAllSharers } from './acls.ts';
 import { exists, unlinkIfThere } from './disk.ts';
 import { expireMail } from './expire.ts';
 import type { Folder } from './folder.ts';
+import { onwards } from './index.ts';
 import type { Steps } from './turns.ts';
 
 /**
@@ -88,7 +89,7 @@ function* forgetTombstones(account: MaildirAccount, folder: Folder): Steps<void>
     for (const [, modSeq] of rows) modSeqs.push(modSeq);
     const last = rows.at(-1);
     if (!last) break;
-    from = last[0] + 1;
+    from = onwards(from - 1, last[0]) + 1;
     yield null;
     if (!isThere()) return;
   }

@@ -173,6 +173,15 @@ export class StrangeIndex extends Error {
   override readonly name = 'StrangeIndex';
 }
 
+/**
+ * The next one of a list that goes by id. A damaged index may have its rows in no order: who goes on behind the last one would
+ * never come to an end. Throws StrangeIndex.
+ */
+export function onwards(before: number, id: number): number {
+  if (!(id > before)) throw new StrangeIndex('the rows of the index are in no order');
+  return id;
+}
+
 export class Index {
   readonly path: string;
   readonly #db: Sqlite;
@@ -410,7 +419,7 @@ function clearTheWay(path: string): void {
 
 /** What SQLite says without a code of its own, of a schema cut off in its creation and of a full text without sense. */
 const SAID_OF_DAMAGE =
-  /no such (table|column)|invalid fts5 file format|vtable constructor failed|error in fts5|fts5: (corrupt|checksum)/;
+  /no such (table|column)|invalid fts5 file format|unsupported file format|vtable constructor failed|error in fts5|fts5: (corrupt|checksum)/;
 
 /**
  * Also what an index cut off in the middle of its creation looks like, and rows that contradict each other: no
@@ -419,8 +428,10 @@ const SAID_OF_DAMAGE =
 export function isDamaged(error: unknown): boolean {
   const missing = error instanceof Error && SAID_OF_DAMAGE.test(error.message);
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-  const contradiction = code.startsWith('SQLITE_CONSTRAINT');
-  return missing || contradiction || error instanceof StrangeIndex || isCorruption(error);
+  const contradiction = code.startsWith('SQLITE_CONSTRAINT') || code === 'SQLITE_MISMATCH';
+  // Sizes of nonsense are more than there is room for.
+  const isHuge = code.startsWith('SQLITE_NOMEM') || code === 'SQLITE_TOOBIG';
+  return missing || contradiction || isHuge || error instanceof StrangeIndex || isCorruption(error);
 }
 
 /** What code says that gets a value of another kind than the schema promises. */

@@ -2,7 +2,7 @@ import { type MailboxId, StoreError } from '../store.ts';
 import type { MaildirAccount } from './account.ts';
 import type { Folder } from './folder.ts';
 import { FullText } from './full-text.ts';
-import { isDamaged } from './index.ts';
+import { isDamaged, onwards } from './index.ts';
 import { type Indexed, readForIndex } from './indexing.ts';
 import { rowOf } from './message-row.ts';
 import { keepSummary } from './read.ts';
@@ -247,7 +247,7 @@ function nextOf(
     for (const [id, isIndexed] of rows) {
       if (uids.length === BATCH) break;
       if (isIndexed === 0) uids.push(folder.uidOf(id));
-      upto = id;
+      upto = onwards(upto, id);
     }
     // Else all were copies, which bring their keys along: there may be many.
     if (uids.length > 0 || rows.length < limit) break;

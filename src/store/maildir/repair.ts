@@ -9,7 +9,7 @@ import { parseBase, withFields } from './file-name.ts';
 import { bitsOfInfo, keywordBit } from './flags.ts';
 import { type Folder, PLACES } from './folder.ts';
 import { FOLDER_FILE, readFolderFile } from './folder-file.ts';
-import { DERIVED } from './index.ts';
+import { DERIVED, onwards } from './index.ts';
 import { recoverIntents } from './intents.ts';
 import { type MessageRow, rowsBetween } from './message-row.ts';
 import { readSeen, seenFilesIn } from './seen-file.ts';
@@ -69,7 +69,7 @@ export function* mendFolder(account: MaildirAccount, folder: Folder): Steps<void
     mendMessages(account, folder, rows);
     mendDerived(account, folder, from, rows.length < STEP ? 2 ** 32 - 1 : last);
     if (rows.length < STEP) break;
-    from = last + 1;
+    from = onwards(from - 1, last) + 1;
     yield null;
   }
   // Files without rows, rows without files, letters that changed: the next look finds them.

@@ -23,6 +23,7 @@ import {
 } from './file-name.ts';
 import { bitsOfInfo, infoOf, SEEN } from './flags.ts';
 import { CUR, type Folder, NEW, type Place } from './folder.ts';
+import { onwards } from './index.ts';
 import { measure, measuringBuffer } from './measure.ts';
 import { insertRow, type MessageRow, rowOf, rowsOf } from './message-row.ts';
 import type { Steps } from './turns.ts';
@@ -142,7 +143,7 @@ function* comparing(
     const last = some.at(-1);
     if (!last) break;
     isEmpty = false;
-    from = last[0] + 1;
+    from = onwards(from - 1, last[0]) + 1;
   }
   const rows = rowsOf(account.index, folder, unmatched);
   const moved = new Set(rows.map(({ base }) => base));

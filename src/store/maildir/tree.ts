@@ -21,7 +21,7 @@ import { MAX_KEYWORDS } from './flags.ts';
 import { CUR, type Folder, NEW, PLACES } from './folder.ts';
 import { FOLDER_FILE, type FolderFile, readFolderFile, writingFolderFiles } from './folder-file.ts';
 import { deleteFolder, insertFolder, loadFolders, setAside } from './folder-row.ts';
-import { StrangeIndex } from './index.ts';
+import { onwards, StrangeIndex } from './index.ts';
 import { KnownTree } from './known-tree.ts';
 
 /**
@@ -59,7 +59,7 @@ export function* loadingTree(account: MaildirAccount, mode: Mode): Generator<nul
       for (const folder of some) {
         account.folders.set(folder.mailbox, folder);
         if (mode === 'unclean') folder.dirty = true;
-        after = folder.row;
+        after = onwards(after, folder.row);
       }
       read = some.length;
     }

@@ -5,6 +5,7 @@ import { catchUp } from '../background.ts';
 import { DIRECTORY_MODE, exists, unlinkIfThere, writeDurably } from '../disk.ts';
 import { parseBase } from '../file-name.ts';
 import type { Folder } from '../folder.ts';
+import { onwards } from '../index.ts';
 import { type KeptUidl, readKeptUidls } from '../kept-uidls.ts';
 import { writeSubscriptions } from '../subscriptions.ts';
 import { finish, type Steps } from '../turns.ts';
@@ -135,7 +136,7 @@ function* entriesOf(
       )
       .all(after, last);
     for (const [id, base] of rows) {
-      after = id;
+      after = onwards(after, id);
       const uid = folder.uidOf(id);
       yield { uid, base: baseOf(base), fields: fieldsOf(former?.at(uid), base, uidls?.of(uid)) };
     }
