@@ -129,7 +129,7 @@ describe('nothing in a message can look like its end (RFC 5321 4.5.2)', () => {
     await fc.assert(
       fc.asyncProperty(body, async (tokens) => {
         const content = `Subject: x\r\n\r\n${tokens.join('')}`;
-        await send({ content });
+        expect(await send({ content })).toEqual(['delivered 250 2.0.0 taken']);
         const received = peers['127.0.0.2'].messages.at(-1);
         const clean = content.replace(/\r\n|\r|\n/g, '\r\n');
         const expected = clean.endsWith('\r\n') ? clean : `${clean}\r\n`;

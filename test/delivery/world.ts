@@ -123,7 +123,8 @@ export async function world<K extends string>(
   const delivery = deliveryOptions.parse({ port, ...given });
   const resolver = new StubResolver({
     servers: [{ address: dns.host, port: dns.port }],
-    timeout: 200,
+    // A machine that is busy with other tests may take its time.
+    timeout: 1000,
     tries: 1,
   });
   const log = new LogBook();
