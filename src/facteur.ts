@@ -19,6 +19,7 @@ import { type SieveCalls, threadSieve } from './delivery/sieve/calls.ts';
 import { ScriptedEvents } from './delivery/sieve/events.ts';
 import { Filter } from './delivery/sieve/filter.ts';
 import { recipientScripts } from './delivery/sieve/receipt.ts';
+import { mayHaveScripts } from './delivery/sieve/scripts.ts';
 import { submit } from './delivery/submit.ts';
 import type { AccountId, Directory } from './directory/directory.ts';
 import { FileDirectory } from './directory/file-directory.ts';
@@ -251,7 +252,7 @@ async function build(
   onClose(() => queue.close());
   const remote = new ReplaceableRemote(config, resolverOf(config, clock), log);
   onClose(() => remote.close());
-  const sieve = threadSieve(pool);
+  const sieve = threadSieve(pool, mayHaveScripts(config.dataDir, config.sieve));
   const acting = {
     sieve,
     store,

@@ -61,6 +61,11 @@ export function scriptPath(directory: string, name: string): string {
   return join(directory, 'sieve', `${scriptFileName(name)}${SUFFIX}`);
 }
 
+/** Whether one may be active: cheaper than to find it. */
+export function hasActiveScript(directory: string): boolean {
+  return lstatSync(join(directory, 'sieve', ACTIVE), { throwIfNoEntry: false }) !== undefined;
+}
+
 /** The active script; undefined where there is none. */
 export function activeScriptFile(
   directory: string,

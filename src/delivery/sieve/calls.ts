@@ -18,15 +18,19 @@ export interface SieveCalls {
   remember(account: AccountId, space: string, key: string, value: string, expires: number): Promise<void>;
 }
 
-/** Of workers that run `sieveService` under the name `sieve`. */
-export function threadSieve(pool: ThreadPool): SieveCalls {
-  return calling((account, method, argument) => pool.call(account, `sieve.${method}`, argument));
-}
-
-function calling(call: <T>(account: AccountId, method: string, argument: object) => Promise<T>): SieveCalls {
+/**
+ * Of workers that run `sieveService` under the name `sieve`.
+ * @param mayHaveScripts whether any could run for an account's mail; where none can, which is most often, nobody is asked
+ */
+export function threadSieve(pool: ThreadPool, mayHaveScripts: (account: AccountId) => boolean): SieveCalls {
+  const call = <T>(account: AccountId, method: string, argument: object): Promise<T> =>
+    pool.call(account, `sieve.${method}`, argument);
   return {
-    decide: (question) => call(question.account, 'decide', question),
-    mayRefuse: (account) => call(account, 'mayRefuse', { account }),
+    decide: async (question) =>
+      question.script === undefined && !mayHaveScripts(question.account)
+        ? NO_SCRIPT
+        : call(question.account, 'decide', question),
+    mayRefuse: async (account) => mayHaveScripts(account) && call(account, 'mayRefuse', { account }),
     async check(account, source) {
       const checked = await call<Checked>(account, 'check', { source });
       if (checked.is === 'bad') throw new SieveError(checked.complaints);
@@ -37,3 +41,5 @@ function calling(call: <T>(account: AccountId, method: string, argument: object)
       call(account, 'remember', { account, space, key, value, expires }),
   };
 }
+
+const NO_SCRIPT: Decision = { actions: null, problem: null, seen: [], notes: [] };

@@ -9,7 +9,7 @@ import { LIMITS, type SieveLimits } from '../../sieve/limits.ts';
 import type { SieveSettings } from '../../sieve/options.ts';
 import { scriptNameProblem } from '../../sieve/script-name.ts';
 import { accountDirectory } from '../../store/account-path.ts';
-import { activeScriptFile, scriptPath } from '../../store/script-store.ts';
+import { activeScriptFile, hasActiveScript, scriptPath } from '../../store/script-store.ts';
 
 /** Compiled scripts, by file: read again when the file is another one. What does not compile is remembered, too. */
 
@@ -117,6 +117,15 @@ export class Scripts {
       throw error;
     }
   }
+}
+
+/** Whether anything could run for an account's mail: one look at the disk, without reading. */
+export function mayHaveScripts(
+  dataDir: string,
+  { before, after }: SieveSettings,
+): (account: AccountId) => boolean {
+  const always = before.length > 0 || after.length > 0;
+  return (account) => always || hasActiveScript(join(dataDir, accountDirectory(account)));
 }
 
 /** As `require` and ManageSieve name them. */
